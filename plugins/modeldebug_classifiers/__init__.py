@@ -1,0 +1,1 @@
+"""Models under test that a run can train by itself."""

@@ -1,0 +1,43 @@
+"""A small convolutional network for small images, of any number of channels and classes."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from modeldebug import ClassifierSource, Context, Splits, train_network
+
+from .plugin import CnnConfig
+
+
+class Cnn(ClassifierSource[CnnConfig]):
+    """Two 3 x 3 convolutions, pooling, one hidden layer: the default model under test."""
+
+    def _make(self) -> nn.Module:
+        c, h, w = self.spec.shape
+        first, second = self.config.channels
+        return nn.Sequential(
+            nn.Conv2d(c, first, 3, padding=1),
+            nn.ReLU(),
+            nn.Conv2d(first, second, 3, padding=1),
+            nn.ReLU(),
+            nn.MaxPool2d(2),
+            nn.Dropout(self.config.dropout),
+            nn.Flatten(),
+            nn.Linear(second * (h // 2) * (w // 2), self.config.hidden),
+            nn.ReLU(),
+            nn.Linear(self.config.hidden, self.spec.num_classes),
+        )
+
+    def _train(self, module: nn.Module, data: Splits, context: Context) -> None:
+        train_network(
+            module,
+            lambda x, y, step: nn.functional.cross_entropy(module(x), y),
+            data.train,
+            optimizer=torch.optim.Adam(module.parameters(), lr=self.config.learning_rate),
+            epochs=self.config.epochs,
+            batch_size=self.config.batch_size,
+            context=context,
+            what="classifier",
+            cosine=True,
+        )

@@ -1,0 +1,77 @@
+"""A folder of images: one folder a class, of any image size; resized to a stated one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from modeldebug import DataError, DatasetSource, DataSpec, ImageSet, Splits, split
+
+from .plugin import FolderConfig
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
+PARTS = ("train", "validation", "test")
+
+
+class Folder(DatasetSource[FolderConfig]):
+    """Class folders, split 60 / 20 / 20; or folders train, validation and test that hold the class folders."""
+
+    def _load(self, rng: torch.Generator) -> Splits:
+        root = Path(self.config.path)
+        if not root.is_dir():
+            raise DataError("there is no folder of images", got=root, fix="check dataset.path", plugin=self.name)
+        has = [part for part in PARTS if (root / part).is_dir()]
+        if has and len(has) < len(PARTS):
+            raise DataError(
+                "the folder has some splits and lacks others",
+                got=", ".join(has),
+                expected=", ".join(PARTS),
+                fix="add the missing ones, or give a folder of classes to be split at random",
+                plugin=self.name,
+            )
+        if not has:
+            classes = _folders(root)
+            return split(*self._read(root, classes), classes=classes, rng=rng)
+        classes = _folders(root / "train")
+        sets = {part: ImageSet(*self._read(root / part, classes)) for part in PARTS}
+        return Splits(DataSpec((self.config.channels, self.config.size, self.config.size), tuple(classes)), **sets)
+
+    def _read(self, root: Path, classes: list[str]) -> tuple[Tensor, Tensor]:
+        files = [
+            (file, label)
+            for label, name in enumerate(classes)
+            for file in sorted((root / name).glob("**/*"))
+            if file.suffix.lower() in SUFFIXES
+        ]
+        if not files:
+            raise DataError(
+                "the folder holds no images in class folders",
+                got=root,
+                expected="FOLDER/CLASS/image.png",
+                plugin=self.name,
+            )
+        images = torch.stack([self._image(file) for file, _ in files])
+        return images, torch.tensor([label for _, label in files])
+
+    def _image(self, file: Path) -> Tensor:
+        size = self.config.size
+        try:
+            with Image.open(file) as opened:
+                picture = opened.convert("L" if self.config.channels == 1 else "RGB").resize(
+                    (size, size), Image.Resampling.BILINEAR
+                )
+        except (UnidentifiedImageError, OSError) as error:
+            raise DataError(
+                f"an image cannot be read: {error}", got=file, fix="mend or remove it", plugin=self.name
+            ) from error
+        return (
+            torch.from_numpy(np.array(picture)).reshape(size, size, -1).permute(2, 0, 1).contiguous()
+        )  # (c, h, w) uint8
+
+
+def _folders(root: Path) -> list[str]:
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir())

@@ -1,0 +1,1 @@
+"""Defuse (Slack et al., AAAI version): beta-VAE, Beta-noise search, DP-GMM, finetuning with lambda."""

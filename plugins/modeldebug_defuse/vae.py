@@ -1,0 +1,113 @@
+"""The generator of Defuse: a convolutional beta-VAE (Higgins et al. 2017; AAAI appendix B).
+
+At 32 px it is the paper's network: an encoder of three convolutions 4 x 4 with stride 2 and two layers of 256, a
+decoder of three layers of 256 and four transposed convolutions. For other sizes the depth follows: images are padded to
+the next power of two, the encoder halves them to 4 px (at most four times) and the decoder doubles from 2 px (at most
+five times), as the paper does at 128 px.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from modeldebug import Context, DataSpec, Generator, ImageSet, train_network
+
+from .settings import VaeConfig
+
+
+class BetaVae(Generator[VaeConfig]):
+    """Encodes images (n, c, h, w) into means (n, d), and decodes codes; the prior is standard normal."""
+
+    def __init__(self, config: VaeConfig, spec: DataSpec) -> None:
+        super().__init__(config, spec)
+        self._network = _Network(config, spec)
+
+    @property
+    def latent_size(self) -> int:
+        return self.config.latent
+
+    def _fit(self, data: ImageSet, context: Context) -> None:
+        network, config = self._network, self.config
+
+        def loss(x: Tensor, y: Tensor, step: int) -> Tensor:
+            mean, log_variance = network.encode(x)
+            noise = torch.randn(mean.shape, generator=context.rng).to(x.device)
+            logits = network.decode(mean + (0.5 * log_variance).exp() * noise)
+            error = nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
+            divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(x)
+            anneal = min(1.0, step / config.annealing) if config.annealing else 1.0
+            return error + anneal * config.beta * divergence  # nats per image
+
+        train_network(
+            network,
+            loss,
+            data,
+            optimizer=torch.optim.Adam(network.parameters(), lr=config.learning_rate),
+            epochs=config.epochs,
+            batch_size=config.batch_size,
+            context=context,
+            what="beta-VAE",
+            cosine=True,
+        )
+
+    def _encode(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        return self._network.encode(x)[0]
+
+    def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        return self._network.decode(z).sigmoid()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        return dict(self._network.state_dict())
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        self._network.load_state_dict(dict(state))
+        self._network.eval()
+
+    def to(self, device: torch.device) -> None:
+        self._network.to(device)
+
+
+class _Network(nn.Module):
+    def __init__(self, config: VaeConfig, spec: DataSpec) -> None:
+        super().__init__()
+        c, self.height, self.width = spec.shape
+        side = 1 << max(3, (max(self.height, self.width) - 1).bit_length())  # the next power of two, at least 8
+        self.pad = _padding(self.height, self.width, side)
+        halvings = min(4, side.bit_length() - 3)  # 1 at 8 px, 3 at 32, 4 at 128
+        doublings = min(5, side.bit_length() - 2)  # 2 at 8 px, 4 at 32, 5 at 128
+        n, hidden, start = config.channels, config.hidden, side >> doublings
+        encoder: list[nn.Module] = []
+        for i in range(halvings):
+            encoder += [nn.Conv2d(c if i == 0 else n, n, 4, stride=2, padding=1), nn.ReLU()]
+        self.encoder = nn.Sequential(
+            *encoder, nn.Flatten(), nn.Linear(n * (side >> halvings) ** 2, hidden), nn.ReLU(),
+            nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2 * config.latent),
+        )  # fmt: skip
+        decoder: list[nn.Module] = []
+        for i in range(doublings):
+            last = i == doublings - 1
+            decoder += [nn.ConvTranspose2d(n, c if last else n, 4, stride=2, padding=1)] + ([] if last else [nn.ReLU()])
+        self.decoder = nn.Sequential(
+            nn.Linear(config.latent, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
+            nn.Linear(hidden, n * start**2), nn.ReLU(), nn.Unflatten(1, (n, start, start)), *decoder,
+        )  # fmt: skip
+
+    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance of the posterior, (n, d) each."""
+        mean, log_variance = self.encoder(nn.functional.pad(x, self.pad)).chunk(2, 1)
+        return mean, log_variance
+
+    def decode(self, z: Tensor) -> Tensor:
+        """Logits of the pixels, (n, c, h, w)."""
+        left, _, top, _ = self.pad
+        logits: Tensor = self.decoder(z)
+        return logits[:, :, top : top + self.height, left : left + self.width]
+
+
+def _padding(height: int, width: int, side: int) -> tuple[int, int, int, int]:
+    """Left, right, top, bottom: so that the image stands in the middle of a square."""
+    across, down = side - width, side - height
+    return across // 2, across - across // 2, down // 2, down - down // 2

@@ -1,0 +1,1 @@
+"""Who labels regions and audits failures."""

@@ -1,0 +1,55 @@
+"""What `modeldebug` offers. The names are imported when they are first used (see `__init__.py`)."""
+
+from .api import Run as Run
+from .api import open_run as open_run
+from .api import resume as resume
+from .api import run as run
+from .batches import in_batches as in_batches
+from .classifier import Classifier as Classifier
+from .component import API_VERSION as API_VERSION
+from .component import Component as Component
+from .component import ComponentConfig as ComponentConfig
+from .component import Preset as Preset
+from .context import Context as Context
+from .contracts.classifier import ClassifierConfig as ClassifierConfig
+from .contracts.classifier import ClassifierSource as ClassifierSource
+from .contracts.clusterer import Clusterer as Clusterer
+from .contracts.corrector import Corrector as Corrector
+from .contracts.dataset import DatasetSource as DatasetSource
+from .contracts.generator import Generator as Generator
+from .contracts.labeler import Labeler as Labeler
+from .contracts.searcher import Searcher as Searcher
+from .contracts.searcher import State as State
+from .data import split as split
+from .errors import ClassifierError as ClassifierError
+from .errors import ConfigError as ConfigError
+from .errors import DataError as DataError
+from .errors import InputError as InputError
+from .errors import ModelDebugError as ModelDebugError
+from .errors import PluginError as PluginError
+from .errors import RunFolderError as RunFolderError
+from .errors import WaitingForPeople as WaitingForPeople
+from .events import Event as Event
+from .external import as_images as as_images
+from .external import as_labels as as_labels
+from .hookspecs import hookimpl as hookimpl
+from .problem import Evaluation as Evaluation
+from .problem import Problem as Problem
+from .rng import rng_for as rng_for
+from .rng import spawn as spawn
+from .training import train_network as train_network
+from .types import Answers as Answers
+from .types import Candidates as Candidates
+from .types import Clustering as Clustering
+from .types import CorrectedState as CorrectedState
+from .types import DataSpec as DataSpec
+from .types import Failures as Failures
+from .types import ImageSet as ImageSet
+from .types import LabelledImages as LabelledImages
+from .types import LabelRequest as LabelRequest
+from .types import Origins as Origins
+from .types import Pending as Pending
+from .types import Region as Region
+from .types import Splits as Splits
+
+__version__: str

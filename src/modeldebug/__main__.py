@@ -1,0 +1,5 @@
+"""`python -m modeldebug` is the same program as `modeldebug`."""
+
+from .cli import main
+
+main()

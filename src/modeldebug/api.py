@@ -1,0 +1,182 @@
+"""modeldebug from Python: `run`, `resume`, `open_run`, and the `Run` that they give."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from .component import Kind
+from .config import Layer, RunConfig, resolve
+from .engine import execute, new_manifest, prepare
+from .errors import ConfigError, RunFolderError
+from .events import EventBus, Listener
+from .external import component_of
+from .registry import Registry
+from .store import RunStore
+from .types import Region
+
+
+class Run:
+    """A finished or unfinished run, read from its folder.
+
+    Attributes:
+        path: the run folder.
+    """
+
+    def __init__(self, path: Path, objects: Mapping[str, object] | None = None) -> None:
+        self._store = RunStore.open(path)
+        self._objects = dict(objects or {})
+        self.path = path
+
+    @property
+    def results(self) -> dict[str, Any]:
+        """The contents of `results.json`."""
+        from .results import summarise
+
+        self._require_done()
+        return summarise(self._store)
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The regions that were kept, the largest first."""
+        from .stages import load_regions
+
+        every = load_regions(self._store.load_stage("regions"))
+        return tuple(sorted((r for r in every if r.status == "kept"), key=lambda r: -r.weight))
+
+    def report(self) -> Path:
+        """The HTML report's file."""
+        self._require_done()
+        return self.path / "report.html"
+
+    def corrected_model(self) -> Any:
+        """The corrected classifier as a torch module, in eval mode.
+
+        Raises:
+            RunFolderError: nothing was corrected, with the reason.
+        """
+        self._require_done()
+        correction = self._store.load_stage("correction")
+        if correction.info["skipped"]:
+            raise RunFolderError("nothing was corrected in this run", got=correction.info["skipped"])
+        _, config = restore_config(self._store, self._objects)
+        module = prepare(config).classifier.module
+        module.load_state_dict(correction.part("corrected"))
+        return module.eval()
+
+    def _require_done(self) -> None:
+        if self._store.manifest["status"] != "done":
+            raise RunFolderError(
+                "the run has not ended yet", got=self._store.manifest["status"], fix=f"modeldebug resume {self.path}"
+            )
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r}, {self._store.manifest['status']})"
+
+    def _repr_html_(self) -> str:
+        """In a notebook: the report itself."""
+        if self._store.manifest["status"] != "done":
+            return html.escape(repr(self))
+        page = html.escape(self.report().read_text(encoding="utf-8"), quote=True)
+        return f'<iframe srcdoc="{page}" style="width:100%;height:640px;border:1px solid #ccc"></iframe>'
+
+
+def run(
+    model: object = None,
+    dataset: object = None,
+    *,
+    plugins: str | Sequence[str] = "defuse",
+    preset: str | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    out: str | Path | None = None,
+    listeners: Sequence[Listener] = (),
+) -> Run:
+    """Debug a classifier, from the first stage to the report.
+
+    Args:
+        model: a torch module, a class or function that makes one, or a component's name; the preset's if None.
+        dataset: a torch Dataset of (image, label), a pair of arrays, a mapping of those with train, validation and
+            test, or a component's name; the preset's if None.
+        plugins: what to load, as `--plugins`.
+        preset: the named choice of components; the first plugin's if None.
+        settings: as in a run's TOML file: `{"searcher": {"draws": 50}}`.
+        out: the run folder; `runs/DATE-NAME` if None.
+        listeners: called with each event.
+
+    Raises:
+        ModelDebugError: bad input, or a component that fails.
+    """
+    names = plugins.split(",") if isinstance(plugins, str) else list(plugins)
+    registry = Registry.load(names)
+    layers, objects = [], {}
+    for kind, value in (("classifier", model), ("dataset", dataset)):
+        if value is not None and not isinstance(value, str):
+            objects[kind] = value
+        if value is not None:
+            layers.append(Layer("Python", {kind: {"use": _name(registry, kind, value)}}))
+    layers.append(Layer("Python", settings or {}))
+    config = resolve(registry, names, layers, preset=preset)
+    store = RunStore.create(Path(out) if out is not None else new_folder(config), new_manifest(config))
+    execute(store, config, _bus(registry, listeners))
+    return Run(store.path, objects)
+
+
+def resume(
+    path: str | Path, *, model: object = None, dataset: object = None, listeners: Sequence[Listener] = ()
+) -> Run:
+    """Go on with a run that was interrupted. A model or data set that was given as an object is given again."""
+    objects = {k: v for k, v in (("classifier", model), ("dataset", dataset)) if v is not None}
+    store = RunStore.open(Path(path))
+    registry, config = restore_config(store, objects)
+    execute(store, config, _bus(registry, listeners))
+    return Run(store.path, objects)
+
+
+def open_run(path: str | Path) -> Run:
+    """A run folder, to be looked at."""
+    return Run(Path(path))
+
+
+def restore_config(store: RunStore, objects: Mapping[str, object] | None = None) -> tuple[Registry, RunConfig]:
+    """The plugins and the configuration of an existing run.
+
+    Raises:
+        ConfigError: the run was started from Python with objects, and they were not given.
+    """
+    manifest, objects = store.manifest, objects or {}
+    registry = Registry.load(manifest["plugins"])
+    settings: dict[str, dict[str, Any]] = manifest["config"]
+    kinds: tuple[Kind, ...] = ("classifier", "dataset")
+    for kind in kinds:
+        if not settings[kind]["use"].startswith("python:"):
+            continue
+        if kind not in objects:
+            raise ConfigError(
+                f"the run was started from Python with a {kind} object",
+                got=settings[kind]["use"],
+                fix=f"go on from Python: modeldebug.resume({str(store.path)!r}, model=..., dataset=...)",
+            )
+        component_of(registry, kind, objects[kind])
+    config = resolve(registry, manifest["plugins"], [Layer("the run", settings)], preset=manifest["preset"])
+    return registry, RunConfig(config.plugins, config.preset, config.core, config.choices, manifest["sources"])
+
+
+def new_folder(config: RunConfig) -> Path:
+    """`runs/DATE-NAME`, with a number behind it where that is taken."""
+    base = Path("runs") / f"{time.strftime('%Y-%m-%d')}-{config.preset or config.plugins[0]}"
+    path, number = base, 2
+    while path.exists():
+        path, number = base.with_name(f"{base.name}-{number}"), number + 1
+    return path
+
+
+def _name(registry: Registry, kind: Any, value: object) -> str:
+    return value if isinstance(value, str) else component_of(registry, kind, value).name
+
+
+def _bus(registry: Registry, listeners: Sequence[Listener]) -> EventBus:
+    own = tuple((getattr(listener, "__name__", repr(listener)), listener) for listener in listeners)
+    return EventBus((*own, *registry.listeners()))

@@ -1,0 +1,34 @@
+"""Networks are run in batches of one fixed shape, so that an answer does not depend on the batch an image is in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+
+def in_batches(
+    function: Callable[..., Tensor], batch_size: int, device: torch.device, *tensors: Tensor | None
+) -> Tensor:
+    """Apply `function` to rows of `tensors`, `batch_size` at a time, on `device`; the result comes back to the CPU.
+
+    The last batch is filled up with copies of its first row: a batch of another size may round differently.
+    `None` is passed on. No gradients.
+    """
+    n = next(len(t) for t in tensors if t is not None)
+    parts = []
+    with torch.no_grad():
+        for start in range(0, max(n, 1), batch_size):
+            rows = [None if t is None else t[start : start + batch_size] for t in tensors]
+            size = next(len(r) for r in rows if r is not None)
+            if size == 0:  # no rows at all: ask for one made-up batch, to learn the shape of an answer
+                rows = [None if t is None else t.new_zeros(1, *t.shape[1:]) for t in tensors]
+            filled = [None if r is None else _fill(r, batch_size).to(device) for r in rows]
+            parts.append(function(*filled)[:size].cpu())
+    return torch.cat(parts)
+
+
+def _fill(rows: Tensor, size: int) -> Tensor:
+    missing = size - len(rows)
+    return rows if missing == 0 else torch.cat([rows, rows[:1].expand(missing, *rows.shape[1:])])

@@ -1,0 +1,206 @@
+"""The model under test, behind one face: images in [0, 1] in, log-probabilities out."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from .batches import in_batches
+from .errors import ClassifierError, nearest
+from .tensors import describe
+from .types import DataSpec, ImageSet
+
+Output = Literal["logits", "probabilities"]
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A torch module with what is needed to ask it: normalisation, and what it returns.
+
+    Attributes:
+        module: maps (n, c, h, w) float32, normalised, to (n, k).
+        spec: the images and classes that it is asked about.
+        output: whether the module returns logits (or log-probabilities), or probabilities.
+        mean, std: per channel, applied before the module; None for none.
+        name: for messages.
+        batch_size: images in a batch, where no gradients are needed.
+        device: where the module is.
+    """
+
+    module: nn.Module
+    spec: DataSpec
+    output: Output = "logits"
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    name: str = "the classifier"
+    batch_size: int = 512
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def log_probs(self, x: Tensor) -> Tensor:
+        """Log-probabilities (n, k) of images (n, c, h, w) float32 in [0, 1] on the classifier's device; differentiable.
+
+        Raises:
+            ClassifierError: the module raises, or returns another shape, or NaN.
+        """
+        answer = self._answer(x)
+        if self.output == "probabilities":
+            return answer.clamp_min(1e-12).log()
+        return answer.log_softmax(1)
+
+    def probs(self, x: Tensor) -> Tensor:
+        """Probabilities (n, k) float32 on the CPU; in batches, in eval mode, without gradients."""
+        self.module.eval()
+        return in_batches(lambda rows: self.log_probs(rows).exp(), self.batch_size, self.device, x)
+
+    def predict(self, images: ImageSet) -> Tensor:
+        """Predicted classes (n,) int64."""
+        chunks = torch.split(torch.arange(len(images)), 8 * self.batch_size)
+        return torch.cat([self.probs(images.batch(rows)[0]).argmax(1) for rows in chunks])
+
+    def accuracy(self, images: ImageSet) -> float:
+        return float((self.predict(images) == images.labels).float().mean())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """The module's weights; the tensors are the module's own."""
+        return dict(self.module.state_dict())
+
+    def copy(self, state: Mapping[str, Tensor] | None = None) -> Classifier:
+        """An independent copy, with other weights where they are given."""
+        module = copy.deepcopy(self.module)
+        if state is not None:
+            module.load_state_dict(dict(state))
+        return Classifier(**{**vars(self), "module": module})
+
+    def _answer(self, x: Tensor) -> Tensor:
+        try:
+            answer = self.module(self._normalised(x))
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:
+            raise ClassifierError(
+                f"the classifier raised {type(error).__name__}: {error}",
+                got=f"an error for images {describe(x)}",
+                expected=f"an answer (n, {self.spec.num_classes})",
+                fix="run 'modeldebug check' with the same options to see what the tool feeds it",
+                plugin=self.name,
+            ) from error
+        if not isinstance(answer, Tensor) or answer.shape != (len(x), self.spec.num_classes):
+            raise ClassifierError(
+                "the classifier's answer has the wrong shape",
+                got=describe(answer),
+                expected=f"(n, {self.spec.num_classes}), one column for each class of the data",
+                fix="give a classifier of these classes, or a data set with its classes",
+                plugin=self.name,
+            )
+        if not bool(torch.isfinite(answer).all()):
+            raise ClassifierError(
+                "the classifier answers NaN or infinity",
+                got=f"{int((~torch.isfinite(answer)).any(1).sum())} of {len(x)} rows",
+                expected="finite logits or probabilities",
+                fix="check its weights, and classifier.mean and classifier.std",
+                plugin=self.name,
+            )
+        return answer.float()
+
+    def _normalised(self, x: Tensor) -> Tensor:
+        for values, apply in ((self.mean, torch.sub), (self.std, torch.div)):
+            if values is not None:
+                if len(values) not in (1, x.shape[1]):
+                    raise ClassifierError(
+                        "classifier.mean and classifier.std need one number for each channel",
+                        got=f"{len(values)} numbers",
+                        expected=f"{x.shape[1]}",
+                        plugin=self.name,
+                    )
+                x = apply(x, torch.tensor(values, device=x.device).view(1, -1, 1, 1))
+        return x
+
+
+def detect_output(classifier: Classifier, x: Tensor) -> Output:
+    """What the module returns for images x (n, c, h, w): probabilities if rows are >= 0 and sum to 1, else logits."""
+    classifier.module.eval()
+    answer = in_batches(classifier._answer, classifier.batch_size, classifier.device, x)
+    sums_to_one = bool(((answer.sum(1) - 1).abs() < 1e-3).all())
+    return "probabilities" if sums_to_one and bool((answer >= 0).all()) else "logits"
+
+
+def model_hash(module: nn.Module) -> str:
+    """SHA-256 over the names, shapes and values of a module's weights."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def load_weights(module: nn.Module, path: Path, *, trust: bool, name: str) -> None:
+    """Load weights from safetensors or from a plain state dict; a pickle with code in it only with `trust`.
+
+    Raises:
+        ClassifierError: the file is missing, holds code, or does not fit the module.
+    """
+    if not path.is_file():
+        raise ClassifierError("there is no weights file", got=path, expected="a .safetensors or .pt file", plugin=name)
+    state = _read_state(path, trust=trust, name=name)
+    own = module.state_dict()
+    problems = [f"{k} is missing" for k in own if k not in state]
+    problems += [f"{k} is unknown ({nearest(k, own)})" for k in state if k not in own]
+    problems += [
+        f"{k} is {tuple(state[k].shape)}, the module has {tuple(v.shape)}"
+        for k, v in own.items()
+        if k in state and state[k].shape != v.shape
+    ]
+    if problems:
+        raise ClassifierError(
+            "the weights do not fit the classifier",
+            got=_some(problems),
+            expected=f"the {len(own)} tensors of {type(module).__name__}",
+            fix="give the weights of this architecture",
+            plugin=name,
+        )
+    module.load_state_dict(state)
+
+
+def _read_state(path: Path, *, trust: bool, name: str) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors.torch import load_file
+
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=not trust)
+    except Exception as error:
+        code = path.suffix != ".safetensors" and not trust
+        raise ClassifierError(
+            f"the weights file cannot be read{' without running code from it' if code else ''}",
+            got=f"{path}: {str(error).splitlines()[0]}",
+            expected="safetensors, or a state dict of plain tensors",
+            fix="save it again with torch.save(model.state_dict(), path) or safetensors"
+            + (", or add --trust if you made this file yourself" if code else ""),
+            plugin=name,
+        ) from error
+    if isinstance(content, nn.Module):
+        content = content.state_dict()
+    for wrapper in ("state_dict", "model_state_dict", "model"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()):
+        raise ClassifierError(
+            "the weights file holds no state dict",
+            got=f"{path}: {type(content).__name__}",
+            expected="a mapping of names to tensors",
+            fix="save it again with torch.save(model.state_dict(), path)",
+            plugin=name,
+        )
+    return dict(content)
+
+
+def _some(problems: Sequence[str], shown: int = 3) -> str:
+    more = f"; and {len(problems) - shown} more" if len(problems) > shown else ""
+    return "; ".join(problems[:shown]) + more

@@ -1,0 +1,72 @@
+"""What a plugin offers: descriptors, which do no work until the core asks for a component. Imports no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+API_VERSION = 1
+
+Kind = Literal["dataset", "classifier", "generator", "searcher", "clusterer", "labeler", "corrector"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class ComponentConfig(BaseModel):
+    """Base of every component's settings: frozen, and unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Component:
+    """One thing that a run can use in a stage.
+
+    Attributes:
+        name: lower case with hyphens; `plugin:name` is its full name.
+        summary: one line for `plugins list`.
+        config: the settings, a subclass of ComponentConfig.
+        factory: makes the component: a callable, or "module:attribute", imported when it is first used. Called as
+            `factory(config, spec)`, for data sets as `factory(config)`.
+        requires: what must be provided by the rest of the run, such as "encode" or "gradients".
+        provides: what this component adds to that.
+        api: the version of the contracts that it was written for.
+
+    >>> Component("vae", "a small VAE", ComponentConfig, "my_plugin.vae:VAE", provides=frozenset({"encode"})).api
+    1
+    """
+
+    name: str
+    summary: str
+    config: type[ComponentConfig]
+    factory: Callable[..., Any] | str
+    requires: frozenset[str] = frozenset()
+    provides: frozenset[str] = frozenset()
+    api: int = API_VERSION
+
+    def make(self, *args: object) -> Any:
+        """Import the factory where it is named as text, and call it."""
+        factory = self.factory
+        if isinstance(factory, str):
+            module, _, attribute = factory.partition(":")
+            factory = getattr(import_module(module), attribute)
+        return factory(*args)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named choice of one component for each stage, with settings.
+
+    Attributes:
+        name: lower case with hyphens.
+        summary: one line for `plugins list`.
+        settings: as in a run's TOML file: `{"searcher": {"use": "beta-noise", "draws": 500}}`.
+    """
+
+    name: str
+    summary: str
+    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))

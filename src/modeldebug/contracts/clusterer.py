@@ -1,0 +1,63 @@
+"""Groups failures into regions of latent space that can be sampled from."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ..context import Context
+from ..errors import PluginError
+from ..tensors import check_tensor
+from ..types import Clustering, Failures
+from .base import ConfigT, Contract
+
+
+class Clusterer(Contract[ConfigT]):
+    """Fits clusters to the codes of failures, and draws new codes from each."""
+
+    @final
+    def fit(self, failures: Failures, context: Context) -> Clustering:
+        """Cluster at least one failure; raises PluginError for a clustering that contradicts itself."""
+        clustering = self._fit(failures, context)
+        check_tensor(
+            "the cluster weights",
+            clustering.weights,
+            shape=("m",),
+            dtype=torch.float32,
+            low=0,
+            high=1 + 1e-6,
+            plugin=self.name,
+        )
+        check_tensor(
+            "the assignment",
+            clustering.assignment,
+            shape=(len(failures),),
+            dtype=torch.int64,
+            low=-1,
+            high=len(clustering) - 1,
+            plugin=self.name,
+        )
+        return clustering
+
+    @final
+    def sample(
+        self, clustering: Clustering, cluster: int, n: int, *, tau: float, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]:
+        """Codes (n, d) float32 from one cluster, its covariance scaled by `tau` (AAAI algorithm 3), and the
+        condition (n,) int64 for a conditional decoder."""
+        if not 0 <= cluster < len(clustering):
+            raise PluginError("there is no such cluster", got=cluster, expected=f"0 to {len(clustering) - 1}")
+        z, condition = self._sample(clustering, cluster, n, tau, rng)
+        check_tensor("the region's codes", z, shape=(n, "d"), dtype=torch.float32, plugin=self.name)
+        return z, condition
+
+    @abstractmethod
+    def _fit(self, failures: Failures, context: Context) -> Clustering: ...
+
+    @abstractmethod
+    def _sample(
+        self, clustering: Clustering, cluster: int, n: int, tau: float, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor | None]: ...

@@ -1,0 +1,96 @@
+"""A generative model of legitimate inputs."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ..context import Context
+from ..tensors import check_tensor
+from ..types import ImageSet
+from .base import ConfigT, Contract
+
+
+class Generator(Contract[ConfigT]):
+    """Decodes latent codes into images, and draws codes from a prior.
+
+    A component that can do more declares it in `Component.provides`: "encode" (implement `_encode`), "gradients"
+    (`_decode` is differentiable), "conditional" (the decoder is told the class).
+    """
+
+    @property
+    @abstractmethod
+    def latent_size(self) -> int:
+        """d, the number of latent dimensions."""
+
+    @final
+    def fit(self, data: ImageSet, context: Context) -> None:
+        """Train on labelled images."""
+        self._fit(data, context)
+
+    @final
+    def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Images (n, c, h, w) float32 in [0, 1] of codes (n, d) float32; differentiable where declared."""
+        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self.name)
+        x = self._decode(z, condition)
+        return check_tensor(
+            "the decoded image",
+            x,
+            shape=(len(z), *self.spec.shape),
+            dtype=torch.float32,
+            low=0,
+            high=1,
+            plugin=self.name,
+        )
+
+    @final
+    def encode(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Codes (n, d) float32 of images (n, c, h, w) float32 in [0, 1]: the mean of the posterior."""
+        z = self._encode(x, condition)
+        return check_tensor("the code", z, shape=(len(x), self.latent_size), dtype=torch.float32, plugin=self.name)
+
+    @final
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """Codes (n, d) float32 from the prior."""
+        return check_tensor(
+            "the prior draw", self._sample(n, rng), shape=(n, self.latent_size), dtype=torch.float32, plugin=self.name
+        )
+
+    @final
+    def log_prior(self, z: Tensor) -> Tensor:
+        """Log density of the prior, (n,) float32, nats."""
+        return check_tensor("the log prior", self._log_prior(z), shape=(len(z),), dtype=torch.float32, plugin=self.name)
+
+    @abstractmethod
+    def _fit(self, data: ImageSet, context: Context) -> None: ...
+
+    @abstractmethod
+    def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor: ...
+
+    def _encode(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        raise AssertionError("declared 'encode' without _encode; the core checks this before a run")
+
+    def _sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """Standard normal, unless overridden."""
+        return torch.randn(n, self.latent_size, generator=rng)
+
+    def _log_prior(self, z: Tensor) -> Tensor:
+        """Standard normal, unless overridden."""
+        return -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that `fit` learned."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state_dict` gave; afterwards the generator decodes to the same bits."""
+
+    @abstractmethod
+    def to(self, device: torch.device) -> None:
+        """Move networks to a device."""

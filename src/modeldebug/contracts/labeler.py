@@ -1,0 +1,63 @@
+"""Says which class an image shows: people, or a program that stands in for them (an oracle)."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import final
+
+import torch
+from torch import Tensor
+
+from ..context import Context
+from ..tensors import check_tensor
+from ..types import Answers, LabelRequest, Pending, Splits
+from .base import ConfigT, Contract
+
+
+class Labeler(Contract[ConfigT]):
+    """Answers label requests with votes. Serves in two roles, never as one object: it labels regions, and, with
+    other settings and seeds, audits single failures.
+
+    Attributes:
+        is_program: True where answers cost no person's time, so that the core may ask about many images.
+    """
+
+    is_program: bool = False
+
+    @final
+    def fit(self, data: Splits, context: Context) -> None:
+        """Learn what is needed from the training and validation images, never from the model under test."""
+        self._fit(data, context)
+
+    @final
+    def label(self, request: LabelRequest) -> Answers | Pending:
+        """Votes on each image of the request, or Pending while people are still to answer."""
+        answer = self._label(request)
+        if isinstance(answer, Answers):
+            check_tensor(
+                "the votes",
+                answer.votes,
+                shape=(len(request.x), "annotators"),
+                dtype=torch.int64,
+                low=-2,
+                high=self.spec.num_classes - 1,
+                plugin=self.name,
+            )
+        return answer
+
+    def _fit(self, data: Splits, context: Context) -> None:
+        """Nothing to learn, unless overridden."""
+
+    @abstractmethod
+    def _label(self, request: LabelRequest) -> Answers | Pending: ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Everything that `fit` learned."""
+        return {}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state_dict` gave."""
+
+    def to(self, device: torch.device) -> None:
+        """Move networks to a device."""

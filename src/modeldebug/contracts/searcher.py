@@ -1,0 +1,62 @@
+"""Proposes latent codes whose images the classifier may get wrong."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, final
+
+import torch
+from torch import Tensor
+
+from ..errors import PluginError
+from ..types import Candidates
+from .base import ConfigT, Contract
+
+if TYPE_CHECKING:
+    from ..problem import Problem
+
+State = dict[str, Tensor | int | float | str | bool]
+
+
+class Searcher(Contract[ConfigT]):
+    """A search as a sequence of steps. All that a search knows stands in its state, so it stops and resumes after
+    any step; `state["done"]` ends it.
+
+    Inside a step, `problem.evaluate(z, ...)` asks the classifier (metered); `problem.origins` are the training
+    codes to start from. Draw randomness from `rng.generator(state["seed"], step)`, never from globals.
+    """
+
+    @final
+    def start(self, problem: Problem, rng: torch.Generator) -> State:
+        """The state before the first step."""
+        return self._checked(self._start(problem, rng))
+
+    @final
+    def step(self, problem: Problem, state: State) -> tuple[State, Candidates]:
+        """One step: the next state, and candidates for the core to judge. `state` is left unchanged."""
+        after, candidates = self._step(problem, dict(state))
+        if not isinstance(candidates, Candidates):
+            raise PluginError("a search step proposed no Candidates", got=type(candidates).__name__, plugin=self.name)
+        return self._checked(after), candidates
+
+    def _checked(self, state: State) -> State:
+        allowed = (Tensor, int, float, str, bool)
+        wrong = {k: type(v).__name__ for k, v in state.items() if not isinstance(v, allowed)}
+        if wrong or not isinstance(state.get("done"), bool):
+            raise PluginError(
+                "a search state cannot be saved",
+                got=wrong or f"done={state.get('done')!r}",
+                expected="tensors and primitives only, with 'done' a bool",
+                plugin=self.name,
+            )
+        return state
+
+    @abstractmethod
+    def _start(self, problem: Problem, rng: torch.Generator) -> State: ...
+
+    @abstractmethod
+    def _step(self, problem: Problem, state: State) -> tuple[State, Candidates]: ...
+
+    def progress(self, state: State) -> float:
+        """Share of the search that is done, in [0, 1]."""
+        return 1.0 if state["done"] else 0.0

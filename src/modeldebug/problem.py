@@ -1,0 +1,273 @@
+"""decode -> classify -> judge. A searcher sees a `Problem` and nothing else; every query is metered here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .batches import in_batches
+from .classifier import Classifier
+from .contracts.generator import Generator
+from .errors import PluginError
+from .tensors import check_tensor, describe
+from .types import Candidates, Failures, Origins
+
+
+@dataclass(frozen=True)
+class Misclassified:
+    """The target of debugging: a prediction that differs from the expected label.
+
+    >>> Misclassified().allowed(torch.tensor([1]), 3)
+    tensor([[False,  True, False]])
+    """
+
+    def allowed(self, expected: Tensor, num_classes: int) -> Tensor:
+        """Which predictions are right, (n, k) bool, for expected labels (n,) int64."""
+        return torch.nn.functional.one_hot(expected, num_classes).bool()
+
+    def value(self, log_probs: Tensor, allowed: Tensor) -> Tensor:
+        """The margin (n,): the largest log-probability that is not allowed less the largest that is; failures are
+        above 0."""
+        wrong = log_probs.masked_fill(allowed, -torch.inf).amax(1)
+        return wrong - log_probs.masked_fill(~allowed, -torch.inf).amax(1)
+
+
+@dataclass
+class Meter:
+    """Classifier queries: a forward pass of one image is 1, a backward pass is 2 more."""
+
+    queries: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What the classifier says about decoded codes.
+
+    Attributes:
+        id: (n,) int64, to be given back in `Candidates.evaluation`.
+        probs: (n, k) float32.
+        failing: (n,) bool, whether the core would count it as a failure.
+    """
+
+    id: Tensor
+    probs: Tensor
+    failing: Tensor
+
+
+@dataclass(eq=False)
+class _Remembered:
+    """Evaluations of the current step, so that judging a candidate costs no second query."""
+
+    z: list[Tensor] = field(default_factory=list)
+    x: list[Tensor] = field(default_factory=list)
+    probs: list[Tensor] = field(default_factory=list)
+    condition: list[Tensor] = field(default_factory=list)
+    origin: list[Tensor] = field(default_factory=list)
+    count: int = 0
+
+
+class Problem:
+    """What a searcher works on: a generator, a classifier, a target, and training codes to start from.
+
+    Args:
+        generator: decodes codes into images.
+        classifier: the model under test.
+        origins: training images as codes.
+        target: what counts as a failure.
+        batch_size: images decoded and classified at a time.
+        device: where the networks are.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,  # type: ignore[type-arg]  # any settings
+        classifier: Classifier,
+        origins: Origins,
+        *,
+        target: Misclassified | None = None,
+        batch_size: int = 512,
+        device: torch.device | None = None,
+    ) -> None:
+        self._generator = generator
+        self._classifier = classifier
+        self._batch_size = batch_size
+        self._device = device or torch.device("cpu")
+        self._memory = _Remembered()
+        self.origins = origins
+        self.target = target or Misclassified()
+        self.meter = Meter()
+        self.num_classes = classifier.spec.num_classes
+
+    @property
+    def latent_size(self) -> int:
+        return self._generator.latent_size
+
+    @property
+    def image_shape(self) -> tuple[int, int, int]:
+        return self._classifier.spec.shape
+
+    def sample_prior(self, n: int, rng: torch.Generator) -> Tensor:
+        """Codes (n, d) float32 from the generator's prior."""
+        return self._generator.sample(n, rng)
+
+    def log_prior(self, z: Tensor) -> Tensor:
+        """Log density (n,) of codes under the generator's prior, nats."""
+        return self._generator.log_prior(z)
+
+    def evaluate(self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None) -> Evaluation:
+        """Decode codes (n, d) float32 and ask the classifier: n queries.
+
+        Args:
+            origin: (n,) int64, the row of `origins` that each code comes from; its label is what is expected.
+            condition: (n,) int64, the class told to a conditional decoder; the origin's by default.
+        """
+        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin="the searcher")
+        condition = self._condition(origin, condition)
+        x = self._decode(z, condition)
+        probs = self._classify(x)
+        expected = self._expected(len(z), origin, condition)
+        failing = ~self._is_allowed(probs, expected)
+        first, memory = self._memory.count, self._memory
+        nowhere = torch.full((len(z),), -1, dtype=torch.int64)
+        for store, rows in (
+            (memory.z, z),
+            (memory.x, x),
+            (memory.probs, probs),
+            (memory.condition, nowhere if condition is None else condition),
+            (memory.origin, nowhere if origin is None else origin),
+        ):
+            store.append(rows)
+        memory.count += len(z)
+        return Evaluation(torch.arange(first, memory.count), probs, failing)
+
+    def value_and_grad(
+        self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """The target's value (n,) and its gradient (n, d) with respect to the codes: 3 n queries."""
+        condition = self._condition(origin, condition)
+        allowed = self.target.allowed(self._expected(len(z), origin, condition), self.num_classes)
+        values, gradients = [], []
+        for start in range(0, len(z), self._batch_size):
+            rows = slice(start, start + self._batch_size)
+            code = z[rows].detach().to(self._device).requires_grad_()
+            told = None if condition is None else condition[rows].to(self._device)
+            log_probs = self._classifier.log_probs(self._generator.decode(code, told))
+            value = self.target.value(log_probs, allowed[rows].to(self._device))
+            (gradient,) = torch.autograd.grad(value.sum(), code)
+            values.append(value.detach().cpu())
+            gradients.append(gradient.cpu())
+        self.meter.queries += 3 * len(z)
+        return torch.cat(values), torch.cat(gradients)
+
+    def judge(self, candidates: Candidates, *, step: int, searcher: str) -> Failures:
+        """The failures among the candidates of one step. Forgets the evaluations of that step."""
+        origin = candidates.origin
+        z: Tensor | None
+        if candidates.evaluation is not None:
+            z, x, probs, condition = self._recall(candidates, searcher)
+        else:
+            condition = self._condition(origin, candidates.condition)
+            z = candidates.z
+            given = candidates.x if z is None else self._decode(z, condition)
+            assert given is not None  # candidates have a code or an image
+            x = given
+            check_tensor(
+                "a candidate image",
+                x,
+                shape=("n", *self._classifier.spec.shape),
+                dtype=torch.float32,
+                low=0,
+                high=1,
+                plugin=searcher,
+            )
+            probs = self._classify(x)
+        self._memory = _Remembered()
+        expected = self._expected(len(candidates), origin, condition)
+        bad = ~self._is_allowed(probs, expected)
+        rows = torch.full((len(candidates),), -1) if origin is None else self.origins.index[origin]
+        nothing = torch.full((len(candidates),), torch.nan)
+        return Failures(
+            x=x[bad],
+            probs=probs[bad],
+            allowed=self.target.allowed(expected, self.num_classes)[bad],
+            expected=expected[bad],
+            origin=rows[bad],
+            log_prior=(nothing if z is None else self.log_prior(z))[bad],
+            distance=(nothing if z is None else self._distance(z, origin, nothing))[bad],
+            step=torch.full((int(bad.sum()),), step),
+            z=None if z is None else z[bad],
+            condition=None if condition is None else condition[bad],
+        )
+
+    def _recall(self, candidates: Candidates, searcher: str) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+        """What was evaluated under these ids, once it is sure that it was these codes."""
+        memory, rows, origin = self._memory, candidates.evaluation, candidates.origin
+        assert rows is not None
+        check_tensor("evaluation ids", rows, shape=("n",), dtype=torch.int64, plugin=searcher)
+        if not len(rows):
+            empty = [torch.empty(0, size) for size in (self.latent_size, self.num_classes)]
+            condition = self._condition(torch.empty(0, dtype=torch.int64), None)
+            return empty[0], torch.empty(0, *self._classifier.spec.shape), empty[1], condition
+        if int(rows.min()) < 0 or int(rows.max()) >= memory.count:
+            raise PluginError(
+                "a searcher gave evaluation ids that this step did not make",
+                got=f"{int(rows.min())} to {int(rows.max())}",
+                expected=f"0 to {memory.count - 1}",
+                fix="take them from the Evaluation of the same step",
+                plugin=searcher,
+            )
+        z, from_origin, told = (torch.cat(m)[rows] for m in (memory.z, memory.origin, memory.condition))
+        same = candidates.z is not None and torch.equal(candidates.z, z)
+        if not same or not torch.equal(from_origin, torch.full_like(rows, -1) if origin is None else origin):
+            raise PluginError(
+                "a searcher's candidates are not what it evaluated under these ids",
+                got=describe(candidates.z),
+                expected="the very codes and origins that were given to evaluate",
+                plugin=searcher,
+            )
+        condition = told if bool((told >= 0).all()) else None
+        return z, torch.cat(memory.x)[rows], torch.cat(memory.probs)[rows], condition
+
+    def _condition(self, origin: Tensor | None, condition: Tensor | None) -> Tensor | None:
+        if condition is None and origin is not None and self.origins.condition is not None:
+            return self.origins.condition[origin]
+        return condition
+
+    def _expected(self, n: int, origin: Tensor | None, condition: Tensor | None) -> Tensor:
+        """The label that the image of each code should get, (n,) int64: its origin's, else the class it was told."""
+        if origin is not None:
+            check_tensor(
+                "origin",
+                origin,
+                shape=(n,),
+                dtype=torch.int64,
+                low=0,
+                high=len(self.origins) - 1,
+                plugin="the searcher",
+            )
+            return self.origins.labels[origin]
+        if condition is not None:
+            return condition
+        raise PluginError(
+            "nothing says which label is expected of these codes",
+            got="codes without an origin or a condition",
+            expected="origins, or a conditional generator",
+            plugin="the searcher",
+        )
+
+    def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        return in_batches(self._generator.decode, self._batch_size, self._device, z, condition)
+
+    def _classify(self, x: Tensor) -> Tensor:
+        self.meter.queries += len(x)
+        return self._classifier.probs(x)
+
+    def _is_allowed(self, probs: Tensor, expected: Tensor) -> Tensor:
+        return self.target.allowed(expected, self.num_classes).gather(1, probs.argmax(1, keepdim=True))[:, 0]
+
+    def _distance(self, z: Tensor, origin: Tensor | None, nothing: Tensor) -> Tensor:
+        if origin is None or self.origins.z is None:
+            return nothing
+        return torch.linalg.vector_norm(z - self.origins.z[origin], dim=1)

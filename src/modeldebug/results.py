@@ -1,0 +1,68 @@
+"""`results.json`: the stable summary of a run for machines. What was not measured is null, never 0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .store import RunStore
+
+STAGES = (
+    "data", "classifier", "labeler", "auditor", "generator", "gate",
+    "search", "audit", "clusters", "regions", "correction", "evidence",
+)  # fmt: skip
+
+
+def summarise(store: RunStore) -> dict[str, Any]:
+    """The results of a finished run, from its stages' figures.
+
+    The keys are documented in docs/results.md; they are added to, never renamed.
+    """
+    info = {stage: store.load_stage(stage).info for stage in STAGES if store.finished(stage)}
+    correction = info["correction"]
+    done = correction["skipped"] is None
+    control, regions, alone = (_chosen(correction, g) for g in ("control", "regions", "failures_alone"))
+    before = correction["before"] if done else None
+    kept = [r for r in info["regions"]["regions"] if r["status"] == "kept"]
+    searched = {k: info["search"][k] for k in ("queries", "origins", "found", "failures", "distinct_origins")}
+    seconds = {stage: store.manifest["stages"][stage]["seconds"] for stage in info}
+    return {
+        "test_accuracy": {
+            "before": info["classifier"]["accuracy"]["test"],
+            "after": _get(regions, "test"),
+            "control": _get(control, "test"),
+            "failures_alone": _get(alone, "test"),
+        },
+        "region_accuracy": {
+            "before": _get(before, "region_test"),
+            "after": _get(regions, "region_test"),
+            "control": _get(control, "region_test"),
+            "failures_alone": _get(alone, "region_test"),
+        },
+        "region_purity": sum(r["purity"] for r in kept) / len(kept) if kept else None,
+        "clusters": info["clusters"]["clusters"],
+        "regions": len(kept),
+        "search": searched | info["audit"],
+        "reconstruction_accuracy": {k: info["gate"][k] for k in ("classifier", "oracle")},
+        "oracle_accuracy": info["labeler"]["accuracy"],
+        "oracle_abstained": info["labeler"]["abstained"],
+        "auditor_accuracy": info.get("auditor", {}).get("accuracy"),
+        "auditor_abstained": info.get("auditor", {}).get("abstained"),
+        "lambda": _get(regions, "strength"),
+        "correction_skipped": correction["skipped"],
+        "warnings": [w for w in (info["gate"]["warning"],) if w],
+        "seconds": {"total": round(sum(seconds.values()), 3), **seconds},
+        "seed": store.manifest["config"]["run"]["seed"],
+        "versions": store.manifest["versions"],
+    }
+
+
+def _chosen(correction: Mapping[str, Any], group: str) -> Mapping[str, Any] | None:
+    if correction["skipped"] is not None:
+        return None
+    chosen: Mapping[str, Any] = correction[group]["states"][correction[group]["chosen"]]
+    return chosen
+
+
+def _get(score: Mapping[str, Any] | None, key: str) -> Any:
+    return None if score is None else score[key]

@@ -1,0 +1,296 @@
+"""The frozen values that flow between stages, in the order in which they flow.
+
+`Splits -> Origins -> Candidates -> Failures -> Clustering -> Region -> CorrectedState`. Each is validated once,
+when it is made. Sizes: n items, c x h x w an image, k classes, d latent dimensions, m clusters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from .errors import DataError, PluginError
+from .tensors import check_tensor, describe
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What an input is: the shape of one image, and the names of the classes.
+
+    >>> DataSpec(shape=(1, 8, 8), classes=("zero", "one")).num_classes
+    2
+    """
+
+    shape: tuple[int, int, int]  # (c, h, w)
+    classes: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images, kept as they are stored (uint8, or float32 in [0, 1]) and converted batch by batch.
+
+    Attributes:
+        images: (n, c, h, w) uint8 or float32 in [0, 1]; may be memory-mapped.
+        labels: (n,) int64 from 0.
+
+    >>> ImageSet(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1])).batch(torch.tensor([1]))[1]
+    tensor([1])
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        if self.images.dtype not in (torch.uint8, torch.float32) or self.images.dim() != 4:
+            raise DataError(
+                "images have the wrong type or shape",
+                got=describe(self.images),
+                expected="uint8 or float32 (n, c, h, w)",
+            )
+        check_tensor("labels", self.labels, shape=(len(self.images),), dtype=torch.int64, low=0, error=DataError)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
+        """Images (b, c, h, w) float32 in [0, 1] and labels (b,) int64 of the given rows."""
+        images = self.images[index]
+        return (images.float() / 255 if images.dtype == torch.uint8 else images), self.labels[index]
+
+    def subset(self, index: Tensor) -> ImageSet:
+        return ImageSet(self.images[index], self.labels[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """A data set, split once; nothing is ever fitted on `test`."""
+
+    spec: DataSpec
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
+
+
+@dataclass(frozen=True, eq=False)
+class Origins:
+    """Training images that a search starts from, as codes.
+
+    Attributes:
+        index: (n,) int64, the row in `Splits.train`.
+        labels: (n,) int64, the true class.
+        z: (n, d) float32, the code, or None where the generator cannot encode.
+        condition: (n,) int64, the class told to a conditional decoder, or None.
+    """
+
+    index: Tensor
+    labels: Tensor
+    z: Tensor | None = None
+    condition: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """What a searcher proposes. The core decodes and judges; a searcher's own word never counts.
+
+    Attributes:
+        z: (n, d) float32, or None where `x` is given.
+        x: (n, c, h, w) float32 in [0, 1]: plain images, for searchers without a generator.
+        condition: (n,) int64 or None.
+        origin: (n,) int64, rows of `Origins`, or None for draws from the prior.
+        evaluation: (n,) int64, ids from `Problem.evaluate`: judging these costs no further query.
+    """
+
+    z: Tensor | None = None
+    x: Tensor | None = None
+    condition: Tensor | None = None
+    origin: Tensor | None = None
+    evaluation: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        given = [len(v) for v in vars(self).values() if v is not None]
+        if (self.z is None) == (self.x is None) or len(set(given)) != 1:
+            raise PluginError(
+                "a searcher's candidates do not fit together",
+                got=", ".join(f"{k}: {describe(v)}" for k, v in vars(self).items() if v is not None) or "nothing",
+                expected="either z or x, and every other field with as many rows",
+            )
+
+    def __len__(self) -> int:
+        given = self.z if self.z is not None else self.x
+        assert given is not None
+        return len(given)
+
+
+@dataclass(frozen=True, eq=False)
+class Failures:
+    """Candidates whose prediction is not allowed, as the core judged them.
+
+    Attributes:
+        x: (n, c, h, w) float32 in [0, 1].
+        probs: (n, k) float32, the classifier's answer.
+        allowed: (n, k) bool, which predictions would have been right.
+        expected: (n,) int64, the expected label; -1 where several would have been right.
+        origin: (n,) int64, row in the training images; -1 for draws from the prior.
+        log_prior: (n,) float32, nats; NaN without a code.
+        distance: (n,) float32, l2 distance of the code to its origin's; NaN without an origin.
+        step: (n,) int64, the step of the search.
+        z: (n, d) float32 or None.
+        condition: (n,) int64 or None.
+    """
+
+    x: Tensor
+    probs: Tensor
+    allowed: Tensor
+    expected: Tensor
+    origin: Tensor
+    log_prior: Tensor
+    distance: Tensor
+    step: Tensor
+    z: Tensor | None = None
+    condition: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def predicted(self) -> Tensor:  # (n,) int64
+        return self.probs.argmax(1)
+
+    def subset(self, index: Tensor) -> Failures:
+        chosen = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{k: v[index] for k, v in chosen.items() if v is not None})
+
+    @staticmethod
+    def concatenate(parts: Sequence[Failures]) -> Failures:
+        """Join parts of one search; every part has a code, or none has."""
+        named = {f.name: [getattr(p, f.name) for p in parts] for f in fields(Failures)}
+        return Failures(**{k: torch.cat(v) for k, v in named.items() if v[0] is not None})
+
+
+@dataclass(frozen=True, eq=False)
+class Clustering:
+    """Clusters of failures in latent space, and what the clusterer needs to sample from them.
+
+    Attributes:
+        weights: (m,) float32, share of the failures that each cluster stands for.
+        assignment: (n,) int64, cluster of each failure; -1 is noise.
+        parameters: the clusterer's own tensors.
+        converged: whether the fit converged.
+        note: one line about the fit, shown in the report.
+    """
+
+    weights: Tensor
+    assignment: Tensor
+    parameters: dict[str, Tensor] = field(default_factory=dict)
+    converged: bool = True
+    note: str = ""
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+
+@dataclass(frozen=True, eq=False)
+class LabelRequest:
+    """Images to be labelled, and nothing that gives the classifier's prediction away.
+
+    Attributes:
+        id: names the request; a labeler that pends finds its answers again by it.
+        x: (n, c, h, w) float32 in [0, 1].
+        spec: the classes to choose from.
+        group: (n,) int64, images of one group (a region) belong together; -1 for none.
+    """
+
+    id: str
+    x: Tensor
+    spec: DataSpec
+    group: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Votes on each image; the core aggregates them.
+
+    Attributes:
+        votes: (n, annotators) int64: a class, -1 for "none of the above", -2 for not asked.
+    """
+
+    votes: Tensor
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The labeler has to wait for people.
+
+    Attributes:
+        waiting: how many images still wait for votes.
+        how: what a person should type next.
+    """
+
+    waiting: int
+    how: str
+
+
+RegionStatus = Literal["kept", "correct", "mixed", "unlabelled"]
+
+
+@dataclass(frozen=True)
+class Region:
+    """A cluster of failures after labelling. Rates are None where nothing could be counted.
+
+    Attributes:
+        cluster: row of the clustering.
+        weight: share of the failures that belong to the cluster.
+        size: how many failures belong to it.
+        status: `kept` as a region; `correct` (at most rho of the labelled samples are misclassified); `mixed`
+            (purity below the threshold); `unlabelled` (tie, or nothing but abstentions).
+        label: the majority label of its samples.
+        predicted: what the classifier most often says about its samples.
+        samples: how many samples were shown to the labeler.
+        abstained: how many of them got no label.
+        disagree: share of the labelled samples whose prediction differs from their own label.
+        purity: share of the labelled samples that have the region's label, with a 95 % Wilson interval.
+    """
+
+    cluster: int
+    weight: float
+    size: int
+    status: RegionStatus
+    label: int | None
+    predicted: int
+    samples: int
+    abstained: int
+    disagree: float | None
+    purity: float | None
+    purity_low: float | None
+    purity_high: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledImages:
+    """Images of failures with the label that the classifier should give: what a corrector finetunes on."""
+
+    x: Tensor  # (n, c, h, w) float32 in [0, 1]
+    labels: Tensor  # (n,) int64
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+
+@dataclass(frozen=True, eq=False)
+class CorrectedState:
+    """One corrected classifier: its weights, and how strongly it was pressed to fix the failures."""
+
+    name: str
+    strength: float
+    state: dict[str, Tensor]
