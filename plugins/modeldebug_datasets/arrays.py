@@ -45,7 +45,7 @@ def _read(path: Path, plugin: str) -> dict[str, np.ndarray]:
             "there is no data file", got=path, expected="an .npz file", fix="check dataset.path", plugin=plugin
         )
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.lib.npyio.NpzFile(raw, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
         raise DataError(

@@ -60,7 +60,7 @@ class DpGmm(Clusterer[DpGmmConfig]):
         return Clustering(
             weights=torch.from_numpy(np.concatenate([share * m.weights for share, m in parts])).float(),
             assignment=torch.from_numpy(assignment),
-            parameters={k: torch.from_numpy(v).float() for k, v in parameters.items()}
+            parameters={k: torch.from_numpy(v) for k, v in parameters.items()}  # in float32 a thin covariance breaks
             | {"expected": torch.tensor(labels)},
             converged=slow == 0,
             note=f"{'converged' if slow == 0 else f'{slow} of {len(parts)} fits had not converged'} after at most "
@@ -103,7 +103,7 @@ class DpGmm(Clusterer[DpGmmConfig]):
     def _sample(
         self, clustering: Clustering, cluster: int, n: int, tau: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor | None]:
-        mean, covariance = (clustering.parameters[k][cluster].double() for k in ("means", "covariances"))
+        mean, covariance = (clustering.parameters[k][cluster] for k in ("means", "covariances"))
         noise = torch.randn(n, len(mean), generator=rng, dtype=torch.float64)
         z = mean + noise @ torch.linalg.cholesky(tau * covariance).T
         expected = int(clustering.parameters["expected"][cluster])

@@ -36,12 +36,13 @@ class LambdaFinetuning(Corrector[LambdaConfig]):
         config = self.config
 
         def loss(x: Tensor, y: Tensor, step: int) -> Tensor:
-            value = nn.functional.nll_loss(model.log_probs(x), y)
-            if failures is not None:
-                rows = torch.randint(len(failures), (config.batch_size,), generator=context.rng)
-                images, labels = failures.x[rows].to(x.device), failures.labels[rows].to(x.device)
-                value = value + strength * nn.functional.nll_loss(model.log_probs(images), labels)
-            return value
+            if failures is None:
+                return nn.functional.nll_loss(model.log_probs(x), y)
+            rows = torch.randint(len(failures), (config.batch_size,), generator=context.rng)
+            images, labels = failures.x[rows].to(x.device), failures.labels[rows].to(x.device)
+            answers = model.log_probs(torch.cat([x, images]))  # one pass for both: a third less time on small networks
+            fitted, fixed = answers[: len(x)], answers[len(x) :]
+            return nn.functional.nll_loss(fitted, y) + strength * nn.functional.nll_loss(fixed, labels)
 
         best, weights = -1.0, model.state_dict()
 
@@ -55,10 +56,11 @@ class LambdaFinetuning(Corrector[LambdaConfig]):
             model.module,
             loss,
             data.train,
-            optimizer=torch.optim.Adam(model.module.parameters(), lr=config.learning_rate),
+            optimizer=torch.optim.Adam(model.module.parameters(), lr=config.learning_rate, fused=True),
             epochs=config.epochs,
             batch_size=config.batch_size,
             context=context,
+            cosine=True,
             after_epoch=after_epoch,
         )
         return CorrectedState(f"lambda={strength:g}", strength, weights)

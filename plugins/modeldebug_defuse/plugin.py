@@ -10,9 +10,13 @@ requires_plugins = ("datasets", "classifiers", "labelers")
 
 _AUDITOR = {
     # another architecture, wider and with other augmentation than the oracle; its seeds differ by themselves
-    "use": "labelers:oracle", "architecture": "residual", "members": 3, "width": 24, "epochs": 40,
+    "use": "labelers:oracle", "architecture": "residual", "members": 3, "width": 24, "epochs": 25,
     "rotation": 10.0, "zoom": 0.1, "shear": 0.3, "noise": 0.1,
 }  # fmt: skip
+
+
+# A second thread gains a tenth on networks of this size, and costs tenfold when another process wants the core.
+_SMALL = {"run": {"threads": 1}}
 
 
 @hookimpl
@@ -62,28 +66,32 @@ def modeldebug_presets() -> list[Preset]:
             "defuse",
             "Defuse on scikit-learn's digits: about a minute on two cores",
             {
+                **_SMALL,
                 "dataset": {"use": "datasets:digits"},
-                "classifier": {"use": "classifiers:cnn"},
-                "generator": {"use": "defuse:vae"},
-                "searcher": {"use": "defuse:beta-noise"},
-                "clusterer": {"use": "defuse:dp-gmm"},
-                "labeler": {"use": "labelers:oracle"},
+                "classifier": {"use": "classifiers:cnn", "epochs": 30},
+                "generator": {"use": "defuse:vae", "beta": 0.02, "epochs": 150, "learning_rate": 2e-3},
+                "searcher": {"use": "defuse:beta-noise", "scale": 3.0},
+                "clusterer": {"use": "defuse:dp-gmm", "within": "expected", "components": 10},
+                "labeler": {"use": "labelers:oracle", "epochs": 25},
                 "auditor": _AUDITOR,
-                "corrector": {"use": "defuse:lambda"},
+                "corrector": {"use": "defuse:lambda", "epochs": 12, "batch_size": 64, "learning_rate": 5e-3},
+                "regions": {"samples": 64, "tau": 0.25},
             },
         ),
         Preset(
             "tiny",
-            "the whole pipeline in seconds, with settings too small to find anything",
+            "the whole pipeline in a few seconds, too small for its numbers to mean anything",
             {
-                "dataset": {"use": "datasets:digits", "limit": 400},
-                "classifier": {"use": "classifiers:cnn", "epochs": 4},
-                "generator": {"use": "defuse:vae", "epochs": 8, "hidden": 64},
-                "searcher": {"use": "defuse:beta-noise", "draws": 20},
-                "clusterer": {"use": "defuse:dp-gmm", "components": 8},
-                "labeler": {"use": "labelers:oracle", "members": 2, "epochs": 4, "width": 8},
-                "auditor": {**_AUDITOR, "members": 2, "epochs": 4, "width": 8},
-                "corrector": {"use": "defuse:lambda", "lambdas": (0.1, 1.0), "epochs": 1},
+                **_SMALL,
+                "dataset": {"use": "datasets:digits", "limit": 700},
+                "classifier": {"use": "classifiers:cnn", "epochs": 8, "batch_size": 32},
+                "generator": {"use": "defuse:vae", "beta": 0.02, "epochs": 60, "batch_size": 32, "learning_rate": 3e-3},
+                "searcher": {"use": "defuse:beta-noise", "scale": 4.0, "draws": 20, "block": 64},
+                "clusterer": {"use": "defuse:dp-gmm", "within": "expected", "components": 4},
+                "labeler": {"use": "labelers:oracle", "members": 2, "epochs": 15, "batch_size": 32, "width": 16},
+                "auditor": {**_AUDITOR, "members": 2, "epochs": 15, "batch_size": 32, "width": 16},
+                "corrector": {"use": "defuse:lambda", "lambdas": (0.1, 1.0), "epochs": 3, "batch_size": 64},
+                "regions": {"samples": 16, "tau": 0.25, "rho": 0.3},
                 "correction": {"draws": 32},
                 "report": {"tsne": 100},
             },

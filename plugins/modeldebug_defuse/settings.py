@@ -66,4 +66,4 @@ class LambdaConfig(ComponentConfig):
     )
     epochs: int = Field(3, ge=1, description="passes over the training images (the paper: 3; 5)")
     batch_size: int = Field(256, ge=2, description="images in a batch (the paper: 256; SVHN 2048)")
-    learning_rate: float = Field(1e-3, gt=0, description="of Adam")
+    learning_rate: float = Field(1e-3, gt=0, description="of Adam (the paper: 1e-3); it falls to zero along a cosine")

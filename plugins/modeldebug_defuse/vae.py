@@ -45,7 +45,7 @@ class BetaVae(Generator[VaeConfig]):
             network,
             loss,
             data,
-            optimizer=torch.optim.Adam(network.parameters(), lr=config.learning_rate),
+            optimizer=torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True),
             epochs=config.epochs,
             batch_size=config.batch_size,
             context=context,

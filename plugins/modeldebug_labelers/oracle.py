@@ -50,7 +50,7 @@ class Oracle(Labeler[OracleConfig]):
             member,
             loss,
             data.train,
-            optimizer=torch.optim.Adam(member.parameters(), lr=config.learning_rate),
+            optimizer=torch.optim.Adam(member.parameters(), lr=config.learning_rate, fused=True),
             epochs=config.epochs,
             batch_size=config.batch_size,
             context=context,

@@ -7,11 +7,11 @@ from .api import run as run
 from .batches import in_batches as in_batches
 from .classifier import Classifier as Classifier
 from .component import API_VERSION as API_VERSION
+from .component import ClassifierConfig as ClassifierConfig
 from .component import Component as Component
 from .component import ComponentConfig as ComponentConfig
 from .component import Preset as Preset
 from .context import Context as Context
-from .contracts.classifier import ClassifierConfig as ClassifierConfig
 from .contracts.classifier import ClassifierSource as ClassifierSource
 from .contracts.clusterer import Clusterer as Clusterer
 from .contracts.corrector import Corrector as Corrector

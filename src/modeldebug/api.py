@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import html
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .component import Kind
 from .config import Layer, RunConfig, resolve
 from .engine import execute, new_manifest, prepare
-from .errors import ConfigError, RunFolderError
+from .errors import ConfigError, InputError, RunFolderError, nearest
 from .events import EventBus, Listener
 from .external import component_of
 from .registry import Registry
+from .results import STAGES, summarise
 from .store import RunStore
 from .types import Region
 
@@ -32,10 +35,14 @@ class Run:
         self.path = path
 
     @property
+    def status(self) -> str:
+        """`done`, or why not: `new`, `interrupted`, `failed` or `waiting`."""
+        status: str = self._store.manifest["status"]
+        return status
+
+    @property
     def results(self) -> dict[str, Any]:
         """The contents of `results.json`."""
-        from .results import summarise
-
         self._require_done()
         return summarise(self._store)
 
@@ -52,6 +59,15 @@ class Run:
         self._require_done()
         return self.path / "report.html"
 
+    def redraw(self) -> Path:
+        """Draw the report again, from the run folder alone; its file."""
+        from .report import render
+
+        self._require_done()
+        with self._store.locked():
+            self._store.write("report.html", render(self._store).encode())
+        return self.report()
+
     def corrected_model(self) -> Any:
         """The corrected classifier as a torch module, in eval mode.
 
@@ -63,22 +79,20 @@ class Run:
         if correction.info["skipped"]:
             raise RunFolderError("nothing was corrected in this run", got=correction.info["skipped"])
         _, config = restore_config(self._store, self._objects)
-        module = prepare(config).classifier.module
+        module = prepare(config).classifier.copy().module  # the model that was given stays as it was
         module.load_state_dict(correction.part("corrected"))
         return module.eval()
 
     def _require_done(self) -> None:
-        if self._store.manifest["status"] != "done":
-            raise RunFolderError(
-                "the run has not ended yet", got=self._store.manifest["status"], fix=f"modeldebug resume {self.path}"
-            )
+        if self.status != "done":
+            raise RunFolderError("the run has not ended yet", got=self.status, fix=f"modeldebug resume {self.path}")
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r}, {self._store.manifest['status']})"
+        return f"Run({str(self.path)!r}, {self.status})"
 
     def _repr_html_(self) -> str:
         """In a notebook: the report itself."""
-        if self._store.manifest["status"] != "done":
+        if self.status != "done":
             return html.escape(repr(self))
         page = html.escape(self.report().read_text(encoding="utf-8"), quote=True)
         return f'<iframe srcdoc="{page}" style="width:100%;height:640px;border:1px solid #ccc"></iframe>'
@@ -92,6 +106,7 @@ def run(
     preset: str | None = None,
     settings: Mapping[str, Mapping[str, Any]] | None = None,
     out: str | Path | None = None,
+    trust: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Run:
     """Debug a classifier, from the first stage to the report.
@@ -104,6 +119,7 @@ def run(
         preset: the named choice of components; the first plugin's if None.
         settings: as in a run's TOML file: `{"searcher": {"draws": 50}}`.
         out: the run folder; `runs/DATE-NAME` if None.
+        trust: read weights files that may run code.
         listeners: called with each event.
 
     Raises:
@@ -119,20 +135,81 @@ def run(
             layers.append(Layer("Python", {kind: {"use": _name(registry, kind, value)}}))
     layers.append(Layer("Python", settings or {}))
     config = resolve(registry, names, layers, preset=preset)
-    store = RunStore.create(Path(out) if out is not None else new_folder(config), new_manifest(config))
-    execute(store, config, _bus(registry, listeners))
-    return Run(store.path, objects)
+    with new_run(config, out) as store:
+        return work(store, registry, config, objects=objects, trust=trust, listeners=listeners)
 
 
 def resume(
-    path: str | Path, *, model: object = None, dataset: object = None, listeners: Sequence[Listener] = ()
+    path: str | Path,
+    *,
+    model: object = None,
+    dataset: object = None,
+    redo: str | None = None,
+    trust: bool = False,
+    listeners: Sequence[Listener] = (),
 ) -> Run:
-    """Go on with a run that was interrupted. A model or data set that was given as an object is given again."""
+    """Go on with a run that was interrupted; one that is finished is left as it is, once its files are found whole.
+
+    Args:
+        path: the run folder.
+        model, dataset: given again where the run was started with an object.
+        redo: forget this stage and all later ones first.
+        trust: read weights files that may run code.
+        listeners: called with each event.
+    """
     objects = {k: v for k, v in (("classifier", model), ("dataset", dataset)) if v is not None}
     store = RunStore.open(Path(path))
+    if redo is None and store.manifest["status"] == "done":
+        summarise(store)
+        return Run(store.path, objects)
     registry, config = restore_config(store, objects)
-    execute(store, config, _bus(registry, listeners))
+    if redo is not None:
+        _forget(store, redo)
+    return work(store, registry, config, objects=objects, trust=trust, listeners=listeners)
+
+
+@contextmanager
+def new_run(config: RunConfig, out: str | Path | None = None) -> Iterator[RunStore]:
+    """A new run folder: `out`, or `runs/DATE-NAME`.
+
+    Where bad input ends the run before its first stage, the folder goes again: so the same call works once the input
+    is mended.
+    """
+    store = RunStore.create(Path(out) if out is not None else new_folder(config), new_manifest(config))
+    try:
+        yield store
+    except RunFolderError:
+        raise
+    except InputError:
+        if not store.manifest["stages"]:
+            shutil.rmtree(store.path)
+        raise
+
+
+def work(
+    store: RunStore,
+    registry: Registry,
+    config: RunConfig,
+    *,
+    objects: Mapping[str, object] | None = None,
+    trust: bool = False,
+    listeners: Sequence[Listener] = (),
+) -> Run:
+    """Do everything in a run that is not done yet, with the plugins' listeners behind the given ones."""
+    own = tuple((getattr(listener, "__name__", repr(listener)), listener) for listener in listeners)
+    execute(store, config, EventBus((*own, *registry.listeners())), trust=trust)
     return Run(store.path, objects)
+
+
+def _forget(store: RunStore, stage: str) -> None:
+    """Drop a stage and all later ones, and what was drawn from them."""
+    if stage not in STAGES:
+        raise ConfigError(f"there is no stage '{stage}'", expected=nearest(stage, STAGES), fix="--redo STAGE")
+    with store.locked():
+        store.manifest["status"] = "interrupted"
+        store.drop_stages(list(STAGES[STAGES.index(stage) :]))
+        for name in ("results.json", "report.html", "corrected.safetensors"):
+            (store.path / name).unlink(missing_ok=True)
 
 
 def open_run(path: str | Path) -> Run:
@@ -175,8 +252,3 @@ def new_folder(config: RunConfig) -> Path:
 
 def _name(registry: Registry, kind: Any, value: object) -> str:
     return value if isinstance(value, str) else component_of(registry, kind, value).name
-
-
-def _bus(registry: Registry, listeners: Sequence[Listener]) -> EventBus:
-    own = tuple((getattr(listener, "__name__", repr(listener)), listener) for listener in listeners)
-    return EventBus((*own, *registry.listeners()))

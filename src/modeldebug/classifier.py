@@ -179,7 +179,7 @@ def _read_state(path: Path, *, trust: bool, name: str) -> dict[str, Tensor]:
         code = path.suffix != ".safetensors" and not trust
         raise ClassifierError(
             f"the weights file cannot be read{' without running code from it' if code else ''}",
-            got=f"{path}: {str(error).splitlines()[0]}",
+            got=f"{path}: {(str(error) or type(error).__name__).splitlines()[0]}",
             expected="safetensors, or a state dict of plain tensors",
             fix="save it again with torch.save(model.state_dict(), path) or safetensors"
             + (", or add --trust if you made this file yourself" if code else ""),

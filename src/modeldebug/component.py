@@ -8,7 +8,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 API_VERSION = 1
 
@@ -20,6 +20,18 @@ class ComponentConfig(BaseModel):
     """Base of every component's settings: frozen, and unknown names are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ClassifierConfig(ComponentConfig):
+    """Settings that every classifier has; a component's own settings extend them."""
+
+    weights: str | None = Field(None, description="file with weights to load: .safetensors, or a state dict (.pt)")
+    train: bool = Field(False, description="train it in the run, before it is debugged")
+    output: Literal["auto", "logits", "probabilities"] = Field(
+        "auto", description="what the module returns; log-probabilities count as logits"
+    )
+    mean: tuple[float, ...] | None = Field(None, description="subtracted from each channel before the module")
+    std: tuple[float, ...] | None = Field(None, description="each channel is divided by it, after the mean")
 
 
 @dataclass(frozen=True)

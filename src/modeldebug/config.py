@@ -34,6 +34,9 @@ class RunSection(ComponentConfig):
     seed: int = Field(0, ge=0, description="decides every random choice of the run")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks run")
     batch_size: int = Field(512, ge=1, description="images decoded and classified at a time")
+    threads: int | None = Field(
+        None, ge=1, description="processor threads; torch's own choice if unset; 1 is best for small networks"
+    )
 
 
 class SearchSection(ComponentConfig):
@@ -91,7 +94,7 @@ class ReportSection(ComponentConfig):
     """What the report shows."""
 
     samples: int = Field(12, ge=1, description="samples shown of each region")
-    tsne: int = Field(1000, ge=0, description="training codes and failures in the t-SNE picture, each; 0 for none")
+    tsne: int = Field(600, ge=0, description="training codes and failures in the t-SNE picture, each; 0 for none")
     regions: int = Field(40, ge=1, description="at most so many regions as galleries, the largest first")
 
 
@@ -237,13 +240,20 @@ def _merge(layers: Sequence[Layer]) -> tuple[dict[str, dict[str, Any]], dict[str
             if not isinstance(settings, Mapping):
                 raise ConfigError(f"'{section}' is a section", got=repr(settings), expected="names and values")
             known = merged.setdefault(section, {})
-            if "use" in settings and known.get("use") not in (None, settings["use"]):
+            if "use" in settings and not _same_component(known.get("use"), settings["use"]):
                 for name in known:
                     sources.pop(f"{section}.{name}", None)
                 known.clear()
             known.update(settings)
             sources.update({f"{section}.{name}": layer.source for name in settings})
     return merged, sources
+
+
+def _same_component(before: object, after: object) -> bool:
+    """Whether two names mean one component: `beta-noise` is `defuse:beta-noise` (a clash of bare names is refused)."""
+    names = [str(name) for name in (before, after) if name is not None]
+    bare = [name.rpartition(":")[2] for name in names]
+    return len(set(names)) == 1 or (len(set(bare)) == 1 and any(":" not in name for name in names))
 
 
 def _core(sections: Mapping[str, Mapping[str, Any]]) -> CoreSettings:
@@ -309,6 +319,13 @@ def validated(model: type[BaseModel], settings: Mapping[str, Any], *, where: str
                 f"there is no setting '{where}.{name}'",
                 expected=nearest(name, model.model_fields),
                 fix=f"'modeldebug plugins info {plugin}' explains its settings" if plugin else "modeldebug config show",
+                plugin=plugin,
+            ) from error
+        if first["type"] == "missing":
+            raise ConfigError(
+                f"the setting '{where}.{name}' is missing",
+                expected=model.model_fields[name].description,
+                fix=f"--set {where}.{name}=...",
                 plugin=plugin,
             ) from error
         raise ConfigError(

@@ -23,7 +23,19 @@ def split(images: Tensor, labels: Tensor, *, classes: Sequence[str], rng: torch.
         labels: (n,) int64 from 0.
         classes: a name for each label.
         rng: decides which image goes where.
+
+    Raises:
+        DataError: no images, or a label without a class name.
     """
+    if not len(labels):
+        raise DataError("the data set is empty", got="0 images", fix="check the path that it is read from")
+    if int(labels.max()) >= len(classes):
+        raise DataError(
+            "a label is out of range",
+            got=f"label {int(labels.max())}",
+            expected=f"0 to {len(classes) - 1} ({len(classes)} classes)",
+            fix="number the classes from 0, and name as many",
+        )
     parts: tuple[list[Tensor], ...] = ([], [], [])
     for label in range(len(classes)):
         rows = (labels == label).nonzero()[:, 0]

@@ -19,12 +19,13 @@ from importlib.metadata import version
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from . import evidence, results, stages
 from .classifier import Classifier, detect_output, load_weights, model_hash
+from .component import ClassifierConfig
 from .config import Choice, Role, RunConfig
 from .context import Context
-from .contracts.classifier import ClassifierConfig
 from .data import data_hash
 from .errors import ConfigError, ModelDebugError, WaitingForPeople
 from .events import Event, EventBus, Kind
@@ -80,7 +81,7 @@ def _blamed_on(choice: Choice, doing: str) -> Iterator[None]:
         raise PluginError(
             f"{doing} the {choice.role} {choice.registered.name} raised {type(error).__name__}: {error}",
             got=f"{choice.registered.source.distribution} {choice.registered.source.version}",
-            fix="the traceback is in the run's log.txt; report it to the plugin's author",
+            fix="report it to the plugin's author; the traceback is in the log",
             plugin=choice.registered.name,
         ) from error
 
@@ -93,6 +94,7 @@ class Prepared:
     classifier: Classifier
     source: Any
     output: str
+    arrived_training: bool  # whether the module came in train mode
 
 
 def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
@@ -111,6 +113,7 @@ def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
     assert isinstance(settings, ClassifierConfig)
     with isolated_global_rng(derive_seed(core.run.seed, "classifier", "weights")), _blamed_on(choice, "making"):
         module = source._make()
+    arrived_training = module.training
     if settings.weights is not None:
         from pathlib import Path
 
@@ -126,7 +129,7 @@ def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
     )
     some = splits.validation.batch(slice(None, min(16, len(splits.validation))))[0]
     output = detect_output(classifier, some) if settings.output == "auto" else settings.output
-    return Prepared(splits, Classifier(**{**vars(classifier), "output": output}), source, output)
+    return Prepared(splits, Classifier(**{**vars(classifier), "output": output}), source, output, arrived_training)
 
 
 class Session:
@@ -235,7 +238,11 @@ def new_manifest(config: RunConfig) -> dict[str, Any]:
         "config": config.to_dict(),
         "sources": dict(config.sources),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
-        "machine": {"system": platform.platform(), "processors": os.cpu_count(), "threads": torch.get_num_threads()},
+        "machine": {
+            "system": platform.platform(),
+            "processors": os.cpu_count(),
+            "threads": config.core.run.threads or torch.get_num_threads(),
+        },
     }
 
 
@@ -246,7 +253,7 @@ def execute(store: RunStore, config: RunConfig, bus: EventBus, *, trust: bool = 
         ModelDebugError: bad input, a component that fails, or people who are to be waited for; what was finished
             is kept.
     """
-    with store.locked(), _logging_to(store):
+    with store.locked(), _logging_to(store), _threads(config.core.run.threads):
         session = Session(store, config, bus)
         session.emit("run_started", message=f"run {store.path}")
         finished = store.manifest["status"] == "done"
@@ -478,6 +485,18 @@ def _write_results(store: RunStore, summary: dict[str, Any]) -> None:
         store.write("corrected.safetensors", save(weights))
     store.write_json("results.json", summary)
     store.write("report.html", render(store).encode())
+
+
+@contextmanager
+def _threads(count: int | None) -> Iterator[None]:
+    """Compute with so many threads inside, and with as many as before outside."""
+    before = torch.get_num_threads()
+    with threadpool_limits(limits=count):
+        torch.set_num_threads(count or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 @contextmanager

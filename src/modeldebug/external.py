@@ -13,9 +13,9 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from .component import Component, ComponentConfig, Kind
+from .component import ClassifierConfig, Component, ComponentConfig, Kind
 from .context import Context
-from .contracts.classifier import ClassifierConfig, ClassifierSource
+from .contracts.classifier import ClassifierSource
 from .contracts.clusterer import Clusterer
 from .contracts.corrector import Corrector
 from .contracts.dataset import DatasetSource
@@ -257,7 +257,7 @@ def as_image(value: Any, *, name: str) -> Tensor:
 
 def as_images(value: Any, *, name: str) -> Tensor:
     """Images as uint8 or float32 (n, c, h, w); other numbers are refused rather than guessed at."""
-    tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.asarray(value))
+    tensor = _numbers(value, "images", expected="(n, c, h, w)", name=name)
     if tensor.dim() == 3:
         tensor = tensor[:, None]
     if tensor.dim() != 4:
@@ -281,7 +281,7 @@ def as_images(value: Any, *, name: str) -> Tensor:
 
 def as_labels(value: Any, *, name: str) -> Tensor:
     """Labels as int64 (n,) from 0."""
-    tensor = value if isinstance(value, Tensor) else torch.from_numpy(np.asarray(value))
+    tensor = _numbers(value, "labels", expected="integers (n,)", name=name)
     if tensor.dim() != 1 or tensor.dtype.is_floating_point or tensor.dtype == torch.bool:
         raise DataError(
             "labels have the wrong type or shape", got=describe(tensor), expected="integers (n,)", plugin=name
@@ -289,3 +289,14 @@ def as_labels(value: Any, *, name: str) -> Tensor:
     if len(tensor) and int(tensor.min()) < 0:
         raise DataError("a label is out of range", got=int(tensor.min()), expected="integers from 0", plugin=name)
     return tensor.to(torch.int64)
+
+
+def _numbers(value: Any, what: str, *, expected: str, name: str) -> Tensor:
+    if isinstance(value, Tensor):
+        return value
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":  # text and objects
+        raise DataError(
+            f"the {what} are no numbers", got=f"{array.dtype} {array.shape}", expected=expected, plugin=name
+        )
+    return torch.from_numpy(array)

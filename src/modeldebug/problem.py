@@ -270,4 +270,5 @@ class Problem:
     def _distance(self, z: Tensor, origin: Tensor | None, nothing: Tensor) -> Tensor:
         if origin is None or self.origins.z is None:
             return nothing
-        return torch.linalg.vector_norm(z - self.origins.z[origin], dim=1)
+        distance: Tensor = torch.linalg.vector_norm(z - self.origins.z[origin], dim=1)
+        return distance

@@ -192,6 +192,8 @@ class Registry:
         Raises:
             PluginError: a misspelt hook, a hook that raises, or descriptors that are none; nothing of it stays.
         """
+        if self._pm.has_plugin(source.plugin) or self._pm.is_registered(module):
+            raise PluginError(f"the plugin '{source.plugin}' is registered already", plugin=source.plugin)
         self._sources[source.plugin] = source
         try:
             self._pm.register(module, name=source.plugin)
@@ -207,8 +209,13 @@ class Registry:
             ) from error
         try:
             for kind in KINDS:
-                for component in self._call(f"modeldebug_{kind}s", source):
-                    self._components[kind].append(Registered(kind, source, _checked(component, kind, source)))
+                for offered in self._call(f"modeldebug_{kind}s", source):
+                    component = _checked(offered, kind, source)
+                    if any(r.source == source and r.component.name == component.name for r in self._components[kind]):
+                        raise PluginError(
+                            f"the plugin '{source.plugin}' offers two {kind}s '{component.name}'", plugin=source.plugin
+                        )
+                    self._components[kind].append(Registered(kind, source, component))
             for preset in self._call("modeldebug_presets", source):
                 if not isinstance(preset, Preset):
                     raise PluginError("a preset hook gave no Preset", got=repr(preset), plugin=source.plugin)
@@ -258,7 +265,7 @@ def _checked(component: object, kind: Kind, source: Source) -> Component:
             fix=f"install a version of {source.distribution} that fits this modeldebug",
             plugin=source.plugin,
         )
-    if not _NAME.fullmatch(component.name):
+    if not (isinstance(component.name, str) and _NAME.fullmatch(component.name)):
         raise PluginError(
             "a component's name is not usable",
             got=repr(component.name),
@@ -268,6 +275,13 @@ def _checked(component: object, kind: Kind, source: Source) -> Component:
     if not (isinstance(component.config, type) and issubclass(component.config, ComponentConfig)):
         raise PluginError(
             f"the settings of {name} are no ComponentConfig", got=repr(component.config), plugin=source.plugin
+        )
+    if not all(isinstance(abilities, frozenset) for abilities in (component.requires, component.provides)):
+        raise PluginError(
+            f"what {name} requires and provides are no frozensets",
+            got=f"{component.requires!r}, {component.provides!r}",
+            expected="like frozenset({'encode'})",
+            plugin=source.plugin,
         )
     return component
 

@@ -41,6 +41,7 @@ from .types import (
     Region,
     Splits,
 )
+from .words import percent
 
 SHOWN = 16  # reconstructions kept for the report
 
@@ -119,7 +120,11 @@ def gate(
     if labeler.is_program:
         info["oracle"] = float((ask(labeler, "gate", back, data.spec, agreement) == y).float().mean())
     checks = (("classifier", settings.classifier), ("oracle", settings.oracle))
-    low = [f"{who} {info[who]:.1%} (gate {g:.0%})" for who, g in checks if info[who] is not None and info[who] < g]
+    low = [
+        f"{who} {percent(info[who])} (gate {percent(g)})"
+        for who, g in checks
+        if info[who] is not None and info[who] < g
+    ]
     if low:
         info["warning"] = (
             "reconstructions are poor, so failures may be artefacts of the generator: accuracy on unperturbed "
@@ -392,8 +397,6 @@ def correct(
         scores = [_score(s.name, s.strength, classifier.copy(s.state), data, draws) for s in states]
         best = _choose(scores, settings, floor)
         info[group] = {"states": scores, "chosen": best, "images": 0 if images is None else len(images)}
-        if group == "control":
-            floor = max(floor, scores[best]["validation"] - settings.tolerance)
         if group == "regions":
             tensors = prefixed("corrected", _unshared(states[best]))
             info["per_region"] = _per_region(kept, draws.test, classifier, classifier.copy(states[best].state))
@@ -434,13 +437,22 @@ def _score(name: str, strength: float, classifier: Classifier, data: Splits, dra
 
 
 def _choose(scores: list[dict[str, Any]], settings: CorrectionSection, floor: float) -> int:
-    """The chosen state: by the rule `regions` the highest region accuracy among those whose validation accuracy is at
-    least `floor`; by `validation`, or where none reaches the floor, the highest validation accuracy."""
+    """The chosen state.
+
+    By the rule `regions`: of the states whose validation accuracy is at least `floor`, those within the tolerance of
+    the best region accuracy; of these the highest validation accuracy, and the weakest correction. By `validation`
+    (the paper's), or where none reaches the floor: the highest validation accuracy.
+    """
+
+    def merit(row: int) -> tuple[float, float]:
+        return scores[row]["validation"], -scores[row]["strength"]
+
     rows = range(len(scores))
     able = [i for i in rows if scores[i]["validation"] >= floor]
     if settings.rule == "validation" or not able:
-        return max(rows, key=lambda i: (scores[i]["validation"], scores[i]["region_select"], -scores[i]["strength"]))
-    return max(able, key=lambda i: (scores[i]["region_select"], scores[i]["validation"], -scores[i]["strength"]))
+        return max(rows, key=merit)
+    best = max(scores[i]["region_select"] for i in able)
+    return max((i for i in able if scores[i]["region_select"] >= best - settings.tolerance), key=merit)
 
 
 def _per_region(

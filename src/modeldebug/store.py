@@ -65,17 +65,7 @@ class RunStore:
         Raises:
             RunFolderError: it holds a run or other files, or cannot be written.
         """
-        if (path / "manifest.json").exists():
-            raise RunFolderError(
-                "the folder holds a run already",
-                got=path,
-                expected="a new folder",
-                fix=f"go on with it: modeldebug resume {path}; or give another --out",
-            )
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
-            raise RunFolderError(
-                "the folder is not empty, and holds no run", got=path, expected="a new or empty folder"
-            )
+        RunStore.refuse_taken(path)
         store = RunStore(path, {"format": FORMAT, **manifest, "stages": {}})
         try:
             (path / "stages").mkdir(parents=True)
@@ -83,6 +73,30 @@ class RunStore:
             raise _cannot_write(path, error) from error
         store.save_manifest()
         return store
+
+    @staticmethod
+    def refuse_taken(path: Path) -> None:
+        """Refuse a folder that a new run would write over.
+
+        Raises:
+            RunFolderError: it holds a run or other files, or cannot be looked into.
+        """
+        try:
+            holds_run = (path / "manifest.json").exists()
+            holds_other = path.exists() and (not path.is_dir() or any(path.iterdir()))
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        if holds_run:
+            raise RunFolderError(
+                "the folder holds a run already",
+                got=path,
+                expected="a new folder",
+                fix=f"go on with it: modeldebug resume {path}; or give another --out",
+            )
+        if holds_other:
+            raise RunFolderError(
+                "the folder is not empty, and holds no run", got=path, expected="a new or empty folder"
+            )
 
     @staticmethod
     def open(path: Path) -> RunStore:

@@ -48,7 +48,7 @@ def check_tensor(
     if finite and x.dtype.is_floating_point and not bool(torch.isfinite(x).all()):
         bad = int((~torch.isfinite(x)).sum())
         raise error(f"{name} holds NaN or infinite values", got=f"{bad} of {x.numel()} values", plugin=plugin)
-    for bound, value, breaks in ((low, x.min(), "below"), (high, x.max(), "above")):
+    for bound, value, breaks in ((low, x.detach().min(), "below"), (high, x.detach().max(), "above")):
         if bound is not None and (float(value) < bound if breaks == "below" else float(value) > bound):
             raise error(
                 f"{name} is out of range",

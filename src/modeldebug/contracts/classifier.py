@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Literal, TypeVar
+from typing import TypeVar
 
-from pydantic import Field
 from torch import nn
 
-from ..component import ComponentConfig
+from ..component import ClassifierConfig
 from ..context import Context
 from ..types import Splits
 from .base import Contract
-
-
-class ClassifierConfig(ComponentConfig):
-    """Settings that every classifier has; a component's own settings extend them."""
-
-    weights: str | None = Field(None, description="file with weights to load: .safetensors, or a state dict (.pt)")
-    train: bool = Field(False, description="train it in the run, before it is debugged")
-    output: Literal["auto", "logits", "probabilities"] = Field(
-        "auto", description="what the module returns; log-probabilities count as logits"
-    )
-    mean: tuple[float, ...] | None = Field(None, description="subtracted from each channel before the module")
-    std: tuple[float, ...] | None = Field(None, description="each channel is divided by it, after the mean")
-
 
 ClassifierConfigT = TypeVar("ClassifierConfigT", bound=ClassifierConfig)
 

@@ -23,7 +23,7 @@ class Searcher(Contract[ConfigT]):
     any step; `state["done"]` ends it.
 
     Inside a step, `problem.evaluate(z, ...)` asks the classifier (metered); `problem.origins` are the training
-    codes to start from. Draw randomness from `rng.generator(state["seed"], step)`, never from globals.
+    codes to start from. Draw randomness from `rng_for(state["seed"], step)`, never from globals.
     """
 
     @final

@@ -1,0 +1,204 @@
+"""What can be known of a run before anything is spent: the data, the classifier, and whether they fit. No printing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+
+from .batches import in_batches
+from .classifier import Classifier, detect_output
+from .component import ClassifierConfig
+from .config import ROLES, RunConfig
+from .engine import Prepared, make, prepare
+from .types import ImageSet, Splits
+
+WORSE = 0.05  # the wrapper is suspected where raw images are answered so much better
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What modeldebug sees. Shares are in [0, 1]; what was not measured is None.
+
+    Attributes:
+        dataset: its component.
+        shape: (c, h, w) of one image.
+        dtype: how images are stored; the classifier always gets float32.
+        low, high: the smallest and largest value that the classifier's wrapper is given.
+        classes: their names.
+        per_class: for each split, how many images each class has.
+        classifier: its component.
+        module: the class of the torch module.
+        parameters: how many numbers the module has learnt or will learn.
+        arrived_training: whether the module came in train mode.
+        output: `logits` or `probabilities`.
+        detected: whether that was found out by asking, rather than set.
+        trained_in_run: whether the run trains the classifier first; accuracies are None then.
+        guessing: accuracy on test images of always answering their most frequent class.
+        accuracy: on test images, through the wrapper (normalised as set).
+        accuracy_raw: on test images, the module being called with values in [0, 1], not normalised.
+        accuracy_stored: the same with values as they are stored, 0 to 255; None where they are stored in [0, 1].
+        components: every other component of the run; each was made once, so their settings fit the data.
+        notes: what is as it should be, but good to know.
+        warnings: what looks wrong.
+    """
+
+    dataset: str
+    shape: tuple[int, int, int]
+    dtype: str
+    low: float
+    high: float
+    classes: tuple[str, ...]
+    per_class: dict[str, tuple[int, ...]]
+    classifier: str
+    module: str
+    parameters: int
+    arrived_training: bool
+    output: str
+    detected: bool
+    trained_in_run: bool
+    guessing: float
+    accuracy: float | None
+    accuracy_raw: float | None
+    accuracy_stored: float | None
+    components: tuple[str, ...]
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def check(config: RunConfig, *, trust: bool = False) -> Findings:
+    """Load the data, make every component, ask the classifier, and train nothing.
+
+    Raises:
+        ModelDebugError: whatever would stop the run.
+    """
+    prepared = prepare(config, trust=trust)
+    splits, classifier = prepared.splits, prepared.classifier
+    others = [role for role in ROLES if role in config.choices and role not in ("dataset", "classifier")]
+    for role in others:
+        make(config.choices[role], splits.spec)
+    settings = config.choices["classifier"].config
+    assert isinstance(settings, ClassifierConfig)
+    accuracy = raw = stored = None
+    if not settings.train:
+        accuracy = classifier.accuracy(splits.test)
+        raw = _accuracy_raw(classifier, splits.test, scaled=True)
+        if splits.test.images.dtype == torch.uint8:
+            stored = _accuracy_raw(classifier, splits.test, scaled=False)
+    low, high = _range(splits)
+    guessing = float(splits.test.labels.bincount().max()) / len(splits.test)
+    return Findings(
+        dataset=config.choices["dataset"].registered.name,
+        shape=splits.spec.shape,
+        dtype=str(splits.train.images.dtype).removeprefix("torch."),
+        low=low,
+        high=high,
+        classes=splits.spec.classes,
+        per_class=_per_class(splits),
+        classifier=config.choices["classifier"].registered.name,
+        module=type(classifier.module).__name__,
+        parameters=sum(p.numel() for p in classifier.module.parameters()),
+        arrived_training=prepared.arrived_training,
+        output=prepared.output,
+        detected=settings.output == "auto",
+        trained_in_run=settings.train,
+        guessing=guessing,
+        accuracy=accuracy,
+        accuracy_raw=raw,
+        accuracy_stored=stored,
+        components=tuple(f"{role} {config.choices[role].registered.name}" for role in others),
+        notes=_notes(prepared, settings),
+        warnings=(
+            *_warn_of_balance(splits),
+            *_warn_of_range(high),
+            *_warn_of_output(prepared, settings),
+            *_warn_of_accuracy(accuracy, raw, stored, guessing, len(splits.test)),
+        ),
+    )
+
+
+def _accuracy_raw(classifier: Classifier, images: ImageSet, *, scaled: bool) -> float:
+    """Accuracy of the bare module in eval mode, on values in [0, 1] or as they are stored."""
+    module, right = classifier.module.eval(), 0
+    for rows in torch.split(torch.arange(len(images)), 4096):
+        x = images.batch(rows)[0] if scaled else images.images[rows].float()
+        answer = in_batches(module, classifier.batch_size, classifier.device, x)
+        right += int((answer.argmax(1) == images.labels[rows]).sum())
+    return right / len(images)
+
+
+def _parts(splits: Splits) -> dict[str, ImageSet]:
+    return {"train": splits.train, "validation": splits.validation, "test": splits.test}
+
+
+def _range(splits: Splits) -> tuple[float, float]:
+    divisor = 255 if splits.train.images.dtype == torch.uint8 else 1
+    images = [part.images for part in _parts(splits).values()]
+    return min(float(i.min()) for i in images) / divisor, max(float(i.max()) for i in images) / divisor
+
+
+def _per_class(splits: Splits) -> dict[str, tuple[int, ...]]:
+    k = splits.spec.num_classes
+    return {name: tuple(part.labels.bincount(minlength=k).tolist()) for name, part in _parts(splits).items()}
+
+
+def _notes(prepared: Prepared, settings: ClassifierConfig) -> tuple[str, ...]:
+    if settings.train:
+        return ("the run trains the classifier first: its accuracy is known after that (the stage 'classifier')",)
+    if prepared.arrived_training:
+        return ("the model arrived in train mode; modeldebug uses eval mode",)
+    return ()
+
+
+def _warn_of_balance(splits: Splits) -> tuple[str, ...]:
+    found = []
+    for part, counts in _per_class(splits).items():
+        missing = [splits.spec.classes[i] for i, n in enumerate(counts) if n == 0]
+        if missing:
+            more = ", ..." if len(missing) > 5 else ""
+            found.append(f"the {part} split has no images of class {', '.join(missing[:5])}{more}")
+    return tuple(found)
+
+
+def _warn_of_range(high: float) -> tuple[str, ...]:
+    if high > 1 / 64:
+        return ()
+    return (
+        f"the images are almost black: their largest value is {high:.2g}, where 1 is white; "
+        "perhaps they were divided by 255 twice",
+    )
+
+
+def _warn_of_output(prepared: Prepared, settings: ClassifierConfig) -> tuple[str, ...]:
+    looks_like = detect_output(prepared.classifier, prepared.splits.validation.batch(slice(16))[0])
+    if settings.output in ("auto", looks_like):
+        return ()
+    return (f"classifier.output is set to {settings.output}, but the answers look like {looks_like}",)
+
+
+def _warn_of_accuracy(
+    accuracy: float | None, raw: float | None, stored: float | None, guessing: float, n: int
+) -> tuple[str, ...]:
+    if accuracy is None or raw is None:
+        return ()
+    found = []
+    margin = max(0.05, 3 * math.sqrt(guessing * (1 - guessing) / n))
+    if accuracy < guessing + margin:
+        found.append(
+            f"the classifier is about as good as guessing: {accuracy:.1%} right, always the most frequent class "
+            f"{guessing:.1%}. Are classifier.mean and classifier.std those of its training, its classes in the order "
+            "of the labels, and its weights loaded (--weights)?"
+        )
+    if stored is not None and stored > max(accuracy, raw) + WORSE:
+        found.append(
+            f"the classifier does better on values from 0 to 255 ({stored:.1%}) than on [0, 1] ({accuracy:.1%}): if it "
+            "was trained on 0 to 255, add --set classifier.std=[0.00392156862745098] (and mean and std of its own "
+            "divided by 255)"
+        )
+    elif raw > accuracy + WORSE:
+        found.append(
+            f"the classifier does better without normalisation ({raw:.1%}) than with it ({accuracy:.1%}): does it "
+            "normalise by itself? Then leave classifier.mean and classifier.std unset"
+        )
+    return tuple(found)

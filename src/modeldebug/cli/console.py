@@ -1,0 +1,200 @@
+"""What a run shows while it works and when it ends: for a terminal, for a file, or for a program."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import warnings
+from abc import ABC, abstractmethod
+from contextlib import redirect_stdout
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from ..events import Event
+from .guard import drop_output
+from .words import stage_result, time_left
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+LABEL = 11  # columns for a stage's name
+
+
+class RunConsole(ABC):
+    """Listens to a run, and says at its end what came of it. A context manager around the whole command."""
+
+    def __enter__(self) -> RunConsole:
+        self._warnings = warnings.catch_warnings()
+        self._warnings.__enter__()
+        warnings.showwarning = _to_log
+        self.open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+        self._warnings.__exit__(kind, error, trace)
+
+    def __call__(self, event: Event) -> None:
+        try:
+            self.show(event)
+        except BrokenPipeError:  # nobody reads any more: the run itself goes on
+            drop_output()
+
+    @abstractmethod
+    def show(self, event: Event) -> None:
+        """Show one event."""
+
+    def open(self) -> None:
+        """The command starts."""
+        return
+
+    def close(self) -> None:
+        """The run has ended, well or not."""
+        return
+
+    def finish(self, run: Path, results: dict[str, Any]) -> None:
+        """Show what came of a run."""
+        from .screen import draw, facts, table
+        from .summary import COLUMNS, CONTROLS, next_steps, summarise
+
+        summary = summarise(results)
+        accuracies = table(("accuracy", *COLUMNS.values()), summary.accuracies, right=range(1, 5), whole=range(5))
+        draw(
+            facts([("result", summary.headline)], indent=LABEL),
+            accuracies,
+            *([CONTROLS] if results["correction_skipped"] is None else []),
+            table(("failures", "count", "share", "what they are"), summary.failures, right=(1, 2), whole=(0, 1, 2)),
+            facts([*summary.facts, *next_steps(results, run)], indent=LABEL),
+        )
+
+
+def _to_log(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """What libraries warn of is for the run's log: a reader of the console can do nothing about it."""
+    logging.getLogger("modeldebug").warning("%s:%s: %s: %s", filename, lineno, category.__name__, message)
+
+
+class PlainConsole(RunConsole):
+    """One line for each finished stage, without escape codes; quiet, nothing but warnings and the result."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+
+    def show(self, event: Event) -> None:
+        if event.kind == "warning":
+            click.echo(f"Warning: {event.message}", err=True)
+        elif self.quiet:
+            return
+        elif event.kind == "run_started":
+            click.echo(f"{'run':<{LABEL}} {event.run}")
+        elif event.kind == "stage_finished" and event.stage is not None:
+            click.echo(f"{event.stage:<{LABEL}} {stage_result(event.stage, event.data)}")
+        elif event.kind == "run_finished":
+            click.echo()
+
+
+class LiveConsole(RunConsole):
+    """One progress bar for the whole run, with the time left; finished stages leave a line above it."""
+
+    def __init__(self) -> None:
+        self._progress = _progress_bar()
+        self._task = self._progress.add_task("", total=1.0, stage="", left="")
+
+    def close(self) -> None:
+        self._progress.stop()
+
+    def show(self, event: Event) -> None:
+        if event.kind == "run_started":
+            self._leave("run", event.run)
+            self._progress.start()
+        elif event.kind == "stage_started":
+            self._progress.update(self._task, completed=event.overall, stage=event.stage, description="")
+        elif event.kind == "progress":
+            self._progress.update(
+                self._task,
+                completed=event.overall,
+                stage=event.stage,
+                description=event.message,
+                left=time_left(event.eta),
+            )
+        elif event.kind == "stage_finished" and event.stage is not None:
+            self._leave(event.stage, stage_result(event.stage, event.data))
+            self._progress.update(self._task, completed=event.overall)
+        elif event.kind == "warning":
+            self._leave("warning", event.message)
+        elif event.kind == "run_finished":
+            self._progress.update(self._task, visible=False)
+            self._progress.stop()
+
+    def _leave(self, label: str, text: str) -> None:
+        from .screen import facts
+
+        self._progress.console.print(facts([(label, text)], indent=LABEL))
+
+
+def _progress_bar() -> Progress:
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.table import Column
+
+    from .screen import screen
+
+    return Progress(
+        TextColumn("{task.fields[stage]}", table_column=Column(width=LABEL - 1, no_wrap=True)),
+        BarColumn(bar_width=20),
+        TaskProgressColumn("{task.percentage:>3.0f} %"),
+        TextColumn("{task.fields[left]}", table_column=Column(no_wrap=True)),
+        TextColumn("{task.description}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")),
+        console=screen(),
+        refresh_per_second=4,
+        expand=True,
+        transient=True,
+    )
+
+
+class JsonConsole(RunConsole):
+    """Events as JSON lines on standard output, the last line being the results; whatever else is printed goes to
+    standard error."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self.quiet = quiet
+        self._out = sys.stdout
+        self._others = redirect_stdout(sys.stderr)
+
+    def open(self) -> None:
+        self._others.__enter__()
+
+    def close(self) -> None:
+        self._others.__exit__(None, None, None)
+
+    def show(self, event: Event) -> None:
+        if not self.quiet:
+            self._write(asdict(event))
+
+    def finish(self, run: Path, results: dict[str, Any]) -> None:
+        self._write(results)
+
+    def _write(self, value: dict[str, Any]) -> None:
+        self._out.write(json.dumps(value, ensure_ascii=False) + "\n")
+        self._out.flush()
+
+
+def make_console(*, quiet: bool, json: bool) -> RunConsole:
+    """The console that fits where standard output goes."""
+    if json:
+        return JsonConsole(quiet=quiet)
+    if quiet or not sys.stdout.isatty():
+        return PlainConsole(quiet=quiet)
+    return LiveConsole()

@@ -1,0 +1,140 @@
+"""The options that decide a run, shared by `run`, `check` and `config show`, and the configuration made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..config import Layer, RunConfig
+    from ..registry import Registry
+
+DEFAULT_PLUGINS = ("defuse",)
+ROLES = ("dataset", "classifier", "generator", "searcher", "clusterer", "labeler", "auditor", "corrector")
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was typed, as it was typed; None where nothing was."""
+
+    plugins: tuple[str, ...]
+    preset: str | None
+    stages: dict[str, str]
+    config: Path | None
+    assignments: tuple[str, ...]
+    seed: int | None
+    device: str | None
+    weights: str | None
+    trust: bool
+    out: Path | None
+    quiet: bool
+    json: bool
+
+    @staticmethod
+    def of(given: dict[str, Any]) -> Options:
+        """From click's parameters."""
+        stages = {name: given.pop(name) for name in ROLES}
+        return Options(stages={k: v for k, v in stages.items() if v is not None}, **given)
+
+
+def run_options(command: _Command) -> _Command:
+    """Add every option of `modeldebug run` to a command."""
+    flags = [
+        click.option(f"--{name}", metavar="NAME", help=f"The {name}: a component, or MODULE:ATTRIBUTE.")
+        for name in ROLES
+    ]
+    options = [
+        plugins_option,
+        click.option("--preset", metavar="NAME", help="A named choice of all components, with settings."),
+        click.option(
+            "--config", type=click.Path(path_type=Path), metavar="FILE", help="Read settings from a TOML file."
+        ),
+        *flags,
+        click.option("--weights", metavar="FILE", help="Weights of the classifier: .safetensors, or a state dict."),
+        click.option("--trust", is_flag=True, help="Read weights that may run code: only files that you made."),
+        click.option(
+            "--set", "assignments", multiple=True, metavar="SECTION.NAME=VALUE", help="A setting; may be repeated."
+        ),
+        click.option("--seed", type=int, help="Decides every random choice.  [default: 0]"),
+        click.option(
+            "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where networks run.  [default: auto]"
+        ),
+        click.option(
+            "--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.  [default: runs/DATE-NAME]"
+        ),
+        *output_options,
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+plugins_option = click.option(
+    "--plugins",
+    multiple=True,
+    metavar="NAME,...",
+    help="Plugins to load (defuse); no:NAME blocks one.",
+)
+output_options = (
+    click.option("--quiet", is_flag=True, help="No progress: only warnings and the result."),
+    click.option("--json", is_flag=True, help="JSON for programs instead of text for people."),
+)
+
+
+def split_names(values: Sequence[str]) -> tuple[str, ...]:
+    """Names that were given one by one, or with commas between them."""
+    return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
+
+
+def plugin_names(typed: Sequence[str], in_file: Any = None) -> tuple[str, ...]:
+    """The plugins to load: from the command line, else from the file, else the default ones.
+
+    >>> plugin_names(["gan,no:labelers"])
+    ('gan', 'no:labelers')
+    >>> plugin_names(["no:labelers"])
+    ('defuse', 'no:labelers')
+    """
+    names = split_names(typed)
+    if not names and in_file is not None:
+        listed = [in_file] if isinstance(in_file, str) else in_file
+        if not isinstance(listed, list) or not all(isinstance(name, str) for name in listed):
+            raise ConfigError("'plugins' in the configuration file is no list of names", got=repr(in_file))
+        names = split_names(listed)
+    if all(name.startswith("no:") for name in names):
+        names = (*DEFAULT_PLUGINS, *names)
+    return names
+
+
+def configure(options: Options) -> tuple[Registry, RunConfig]:
+    """The plugins and the configuration that the options ask for."""
+    from ..config import read_file, resolve
+    from ..registry import Registry
+
+    top: dict[str, Any] = {}
+    layers = []
+    if options.config is not None:
+        layer, top = read_file(options.config)
+        layers.append(layer)
+    names = plugin_names(options.plugins, top.get("plugins"))
+    registry = Registry.load(names)
+    preset = options.preset or top.get("preset")
+    return registry, resolve(registry, names, [*layers, *_flags(options)], preset=preset)
+
+
+def _flags(options: Options) -> list[Layer]:
+    """One layer for each option, so that every setting knows which it came from."""
+    from ..config import Layer, parse_assignment
+
+    layers = [Layer(f"--{role}", {role: {"use": name}}) for role, name in options.stages.items()]
+    for flag, section in (("seed", "run"), ("device", "run"), ("weights", "classifier")):
+        value = getattr(options, flag)
+        if value is not None:
+            layers.append(Layer(f"--{flag}", {section: {flag: value}}))
+    return [*layers, *map(parse_assignment, options.assignments)]

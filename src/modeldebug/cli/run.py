@@ -1,0 +1,51 @@
+"""`modeldebug run` and `modeldebug resume`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .guard import works_on
+from .options import Options, configure, output_options, run_options
+
+
+@click.command()
+@run_options
+def run(**given: Any) -> None:
+    """Debug a classifier, from the first stage to the report.
+
+    Later ones win: the preset, --config, the options for stages, --set. Without options, it runs Defuse on a small
+    classifier of handwritten digits.
+    """
+    from .. import api
+    from .console import make_console
+
+    options = Options.of(given)
+    with make_console(quiet=options.quiet, json=options.json) as console:
+        registry, config = configure(options)
+        with api.new_run(config, options.out) as store:
+            works_on(store.path)
+            done = api.work(store, registry, config, trust=options.trust, listeners=[console])
+    console.finish(done.path, done.results)
+
+
+@click.command()
+@click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--redo", metavar="STAGE", help="Do this stage and all later ones again.")
+@click.option("--trust", is_flag=True, help="Read weights that may run code: only files that you made.")
+@output_options[0]
+@output_options[1]
+def resume(folder: Path, redo: str | None, trust: bool, quiet: bool, json: bool) -> None:
+    """Go on with a run that was interrupted. A finished run is left as it is."""
+    from .. import api
+    from .console import make_console
+
+    nothing_to_do = api.open_run(folder).status == "done" and redo is None
+    works_on(folder)
+    with make_console(quiet=quiet, json=json) as console:
+        done = api.resume(folder, redo=redo, trust=trust, listeners=[console])
+    if nothing_to_do and not json:
+        click.echo("This run is finished: there was nothing to do, and nothing was changed.\n")
+    console.finish(done.path, done.results)

@@ -1,0 +1,142 @@
+"""From `results.json` to the table at the end of a run. Pure functions: results in, rows of text out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..words import DASH, count, duration, percent
+from .words import reliability
+
+Results = Mapping[str, Any]
+
+MEANINGS = {
+    "genuine": "still what it was: the classifier errs",
+    "third_class": "turned into a third class: the classifier errs",
+    "drift": "turned into what was predicted: no error",
+    "abstained": "the auditor cannot tell",
+}
+COLUMNS = {"before": "before", "after": "corrected", "control": "control", "failures_alone": "failures alone"}
+CONTROLS = "control: finetuned with lambda = 0; failures alone: on failures not clustered"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a person reads first.
+
+    Attributes:
+        headline: the outcome in a sentence or two.
+        accuracies: a row for test and one for region accuracy, in the columns `COLUMNS`.
+        failures: name, count, share and meaning of each kind of failure.
+        facts: everything else, as label and text.
+    """
+
+    headline: str
+    accuracies: tuple[tuple[str, ...], ...]
+    failures: tuple[tuple[str, str, str, str], ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def summarise(results: Results) -> Summary:
+    """The results of a finished run, for people."""
+    return Summary(_headline(results), _accuracies(results), _failures(results), _facts(results))
+
+
+def next_steps(results: Results, run: Path) -> tuple[tuple[str, str], ...]:
+    """Where things lie, and what to do with them."""
+    steps = [("report", str(run / "report.html"))]
+    if results["correction_skipped"] is None:
+        steps.append(("weights", f"{run / 'corrected.safetensors'} (the corrected classifier)"))
+    look = "open the report, and look whether you agree with it"
+    if results["correction_skipped"] is None:
+        look += '; in Python: modeldebug.open_run("RUN").corrected_model()'.replace("RUN", str(run))
+    return (*steps, ("next", look))
+
+
+def _headline(results: Results) -> str:
+    failures, regions = results["search"]["failures"], results["regions"]
+    if regions:
+        return (
+            f"{count(regions, 'region')} of look-alike images that the classifier gets wrong "
+            f"{'was' if regions == 1 else 'were'} found." + _corrected(results)
+        )
+    if not failures:
+        found = f"No failures were found in {count(results['search']['queries'], 'query')}."
+    else:
+        found = f"No region was found: of {count(results['clusters'], 'cluster')} of failures, none was kept."
+    return f"{found} {_worth(results)} Nothing was corrected."
+
+
+def _worth(results: Results) -> str:
+    """Whether it is good that nothing was found, or only what a poor generator or oracle made of it."""
+    if results["warnings"]:
+        return "That may be the generator's fault: see the warning."
+    if (results["oracle_abstained"] or 0) > 0.5:
+        return "But the oracle abstains on most images, so this says little."
+    return "That is a good outcome."
+
+
+def _corrected(results: Results) -> str:
+    if results["correction_skipped"] is not None:
+        return f" Nothing was corrected: {results['correction_skipped']}."
+    before, after = results["region_accuracy"]["before"], results["region_accuracy"]["after"]
+    return f" Corrected, it gets {percent(after)} of new images from there right; before, {percent(before)}."
+
+
+def _accuracies(results: Results) -> tuple[tuple[str, ...], ...]:
+    return tuple(
+        (label, *(percent(results[key][column]) for column in COLUMNS))
+        for label, key in (("test images", "test_accuracy"), ("regions", "region_accuracy"))
+    )
+
+
+def _failures(results: Results) -> tuple[tuple[str, str, str, str], ...]:
+    search = results["search"]
+    total = search["failures"]
+    rows = []
+    for name, meaning in MEANINGS.items():
+        n = search[name]
+        share = percent(n / total) if n is not None and total else DASH
+        rows.append((name.replace("_", " "), DASH if n is None else f"{n:,}", share, meaning))
+    return tuple(rows)
+
+
+def _facts(results: Results) -> tuple[tuple[str, str], ...]:
+    search = results["search"]
+    found = f"{count(search['found'], 'failure')} in {count(search['queries'], 'query')}"
+    if search["failures"] < search["found"]:
+        found += f"; {search['failures']:,} kept"
+    regions = f"{count(results['clusters'], 'cluster')} of failures; {results['regions']} kept as regions"
+    if results["region_purity"] is not None:
+        regions += f", mean purity {results['region_purity']:.2f}"
+    return (
+        ("found", f"{found}, from {search['distinct_origins']:,} of {count(search['origins'], 'training image')}"),
+        ("auditor", _auditor(results)),
+        ("oracle", reliability(results["oracle_accuracy"], results["oracle_abstained"])),
+        ("generator", _reconstruction(results)),
+        ("clusters", regions),
+        ("lambda", _strength(results)),
+        ("time", duration(results["seconds"]["total"])),
+    )
+
+
+def _auditor(results: Results) -> str:
+    if results["search"]["genuine"] is None:
+        return f"{DASH} (no auditor was chosen, so failures are not judged)"
+    return reliability(results["auditor_accuracy"], results["auditor_abstained"])
+
+
+def _reconstruction(results: Results) -> str:
+    accuracy = results["reconstruction_accuracy"]
+    if accuracy["classifier"] is None:
+        return f"{DASH} (it cannot encode images)"
+    oracle = f", the oracle {percent(accuracy['oracle'])}" if accuracy["oracle"] is not None else ""
+    return f"of its reconstructions the classifier gets {percent(accuracy['classifier'])} right{oracle}"
+
+
+def _strength(results: Results) -> str:
+    if results["lambda"] is None:
+        return f"{DASH} (correction was skipped: {results['correction_skipped']})"
+    return f"{results['lambda']:g}"

@@ -1,0 +1,114 @@
+"""What a run says in one line: time left, how far a judge can be believed, what a finished stage has found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..words import count, percent
+
+Info = Mapping[str, Any]
+
+
+def time_left(seconds: float | None) -> str:
+    """An estimate for people, no more exact than it can be.
+
+    >>> time_left(23.4), time_left(500), time_left(7500), time_left(None)
+    ('23 s left', '8 min left', '2 h left', '')
+    """
+    if seconds is None:
+        return ""
+    for size, unit in ((3600, "h"), (60, "min")):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.0f} {unit} left"
+    return f"{max(1, seconds):.0f} s left"
+
+
+def reliability(accuracy: float | None, abstained: float | None) -> str:
+    """How far a labeler that is a program can be believed, as measured on real test images.
+
+    >>> reliability(0.99, 0.05)
+    'answers 95.0 % of the real test images, 99.0 % of them right'
+    """
+    if abstained is None:
+        return "no program: not measured on test images"
+    if accuracy is None:
+        return "answers none of the real test images: it abstains on all"
+    return f"answers {percent(1 - abstained)} of the real test images, {percent(accuracy)} of them right"
+
+
+def shares(counts: Mapping[str, int | None]) -> str:
+    """Counts of judged failures, with their shares.
+
+    >>> shares({"genuine": 3, "third_class": 0, "drift": 1, "abstained": 0})
+    'genuine 75.0 %, third class 0.0 %, drift 25.0 %, abstained 0.0 %'
+    """
+    if any(value is None for value in counts.values()):
+        return "not judged: there is no auditor"
+    total = sum(value or 0 for value in counts.values())
+    if not total:
+        return "nothing to judge"
+    return ", ".join(f"{name.replace('_', ' ')} {percent((n or 0) / total)}" for name, n in counts.items())
+
+
+def stage_result(stage: str, info: Info) -> str:
+    """What a finished stage has found, in one line."""
+    return _WORDS[stage](info) if stage in _WORDS else "done"
+
+
+def _data(info: Info) -> str:
+    images = ", ".join(f"{n:,} {part}" for part, n in info["images"].items())
+    return f"{count(len(info['classes']), 'class')}, {' x '.join(map(str, info['shape']))}; {images} images"
+
+
+def _classifier(info: Info) -> str:
+    how = "trained" if info["trained"] else "used as given"
+    return f"{how}; {percent(info['accuracy']['test'])} of the test images right"
+
+
+def _gate(info: Info) -> str:
+    if info["classifier"] is None:
+        return "not measured: the generator cannot encode"
+    oracle = f", oracle {percent(info['oracle'])}" if info["oracle"] is not None else ""
+    return f"reconstructions keep their class: classifier {percent(info['classifier'])}{oracle}"
+
+
+def _search(info: Info) -> str:
+    found = f"{count(info['found'], 'failure')} in {count(info['queries'], 'query')}"
+    kept = f"; {info['failures']:,} kept" if info["failures"] < info["found"] else ""
+    return f"{found}, from {info['distinct_origins']:,} of {count(info['origins'], 'training image')}{kept}"
+
+
+def _clusters(info: Info) -> str:
+    return count(info["clusters"], "cluster") + ("" if info["converged"] in (True, None) else "; not converged")
+
+
+def _regions(info: Info) -> str:
+    kept = sum(region["status"] == "kept" for region in info["regions"])
+    return f"{kept} of {count(len(info['regions']), 'cluster')} kept as regions"
+
+
+def _correction(info: Info) -> str:
+    if info["skipped"]:
+        return f"skipped: {info['skipped']}"
+    before, after = info["before"], info["regions"]["states"][info["regions"]["chosen"]]
+    return (
+        f"regions {percent(before['region_test'])} -> {percent(after['region_test'])}, "
+        f"test {percent(before['test'])} -> {percent(after['test'])} (lambda {after['strength']:g})"
+    )
+
+
+_WORDS: dict[str, Callable[[Info], str]] = {
+    "data": _data,
+    "classifier": _classifier,
+    "labeler": lambda info: reliability(info["accuracy"], info["abstained"]),
+    "auditor": lambda info: reliability(info["accuracy"], info["abstained"]),
+    "generator": lambda info: f"trained; {info['latent_size']} latent dimensions",
+    "gate": _gate,
+    "search": _search,
+    "audit": shares,
+    "clusters": _clusters,
+    "regions": _regions,
+    "correction": _correction,
+    "evidence": lambda info: "gathered for the report",
+}

@@ -1,0 +1,346 @@
+"""The sections behind the first screen: failures, judges, generator, correction, map, confusion, settings, time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from markupsafe import Markup
+from torch import Tensor
+
+from ..config import ROLES
+from ..judging import JUDGEMENTS
+from .figures import Curve, Mark, latent_map, trade_off
+from .findings import Findings
+from .images import THUMB, heat_map
+from .outcome import corrected
+from .regions import Sample, Share, sample_of, shares_of
+from .wording import DASH, count, duration, percent, strength
+
+EXAMPLES = 10  # failures shown of each kind
+FULL_TABLE = 20  # classes; a larger confusion matrix is a picture
+STAGE_NAMES = {
+    "data": "load the data",
+    "classifier": "train or load the classifier",
+    "labeler": "train the labeler of regions",
+    "auditor": "train the auditor",
+    "generator": "train the generator",
+    "gate": "check the generator",
+    "search": "search for failures",
+    "audit": "judge the failures",
+    "clusters": "cluster the failures",
+    "regions": "draw and label samples of the clusters",
+    "correction": "correct the classifier, with controls",
+    "evidence": "novelty, map and confusions",
+}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of failure with some examples."""
+
+    share: Share
+    examples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Who gave labels, and how far that can be believed."""
+
+    task: str
+    name: str
+    reliability: str
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An original beside its reconstruction."""
+
+    original: Sample
+    back: Sample
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Whether reconstructions are still themselves."""
+
+    rows: tuple[tuple[str, str, str, bool], ...]  # who, accuracy, threshold, passed
+    images: str
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class SweepRow:
+    """One corrected classifier."""
+
+    strength: str
+    validation: str
+    test: str
+    region: str
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The sweep over lambdas."""
+
+    figure: Markup  # SVG, made of numbers and fixed words only
+    rule: str
+    rows: tuple[SweepRow, ...]
+
+
+@dataclass(frozen=True)
+class MapView:
+    """The map of the latent space."""
+
+    uri: str
+    names: tuple[tuple[str, float, float], ...]  # class, per cent from the left, per cent from the top
+    legend: tuple[tuple[str, str], ...]  # kind, words
+    codes: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A count of a confusion matrix; `heat` is the share of colour in its background, in per cent."""
+
+    count: int
+    heat: int
+    look: Literal["hit", "miss", "none"]
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """A confusion matrix, as a table (`rows`) or as a picture (`uri`) with its most frequent confusions."""
+
+    title: str
+    rows: tuple[tuple[str, tuple[Cell, ...]], ...]
+    uri: str | None
+    frequent: tuple[tuple[str, str, int], ...]
+    wrong: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    name: str
+    value: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The component of a role; `main` are its settings that are no defaults, in words."""
+
+    role: str
+    name: str
+    main: str
+    settings: tuple[Setting, ...]
+
+
+@dataclass(frozen=True)
+class Bar:
+    """How long a stage took; `width` in per cent of the longest."""
+
+    name: str
+    value: str
+    width: float
+
+
+def kinds(findings: Findings) -> tuple[Kind, ...]:
+    """Each kind of failures with examples spread evenly over the search."""
+    if findings.judged is None:
+        return ()
+    judged, labels = findings.tensor("audit", "judged"), findings.tensor("audit", "labels")
+    x, probs = findings.tensor("search", "x"), findings.tensor("search", "probs")
+    assert judged is not None
+    assert labels is not None
+    assert x is not None
+    assert probs is not None
+    chosen = []
+    for code, share in enumerate(shares_of(findings.judged)):
+        rows = (judged == code).nonzero()[:, 0]
+        rows = rows[torch.linspace(0, len(rows) - 1, min(EXAMPLES, len(rows))).long()] if len(rows) else rows
+        examples = tuple(sample_of(findings, x[i], labels[i], probs[i].argmax(), THUMB) for i in rows.tolist())
+        chosen.append(Kind(share, examples))
+    return tuple(chosen)
+
+
+def judges(findings: Findings) -> tuple[Judge, ...]:
+    """Who labelled regions, and who judged single failures."""
+    tasks = {"labeler": "Labelled the samples of the clusters", "auditor": "Judged the single failures"}
+    return tuple(
+        Judge(
+            task,
+            ("an oracle, which is a program: " if findings.is_program(role) else "people, asked through ")
+            + findings.component(role),
+            _reliability(findings, role),
+        )
+        for role, task in tasks.items()
+        if role in findings.stages
+    )
+
+
+def _reliability(findings: Findings, role: str) -> str:
+    info = findings.info(role)
+    if not findings.is_program(role):
+        return "Not measured on the test images"
+    if info["accuracy"] is None:
+        return "Abstains on all real test images"
+    return f"{percent(info['accuracy'])} right on real test images; abstains on {percent(info['abstained'])} of them"
+
+
+def gate(findings: Findings) -> Gate | None:
+    """The generator's gate; None where it cannot encode."""
+    info, tensors = findings.info("gate"), findings.stages["gate"].tensors
+    if info["classifier"] is None:
+        return None
+    rows = tuple(
+        (name, percent(info[key]), percent(findings.config["gate"][key]), info[key] >= findings.config["gate"][key])
+        for name, key in (("the classifier", "classifier"), ("the oracle", "oracle"))
+        if info[key] is not None
+    )
+    shown = zip(tensors["x"], tensors["back"], tensors["labels"].tolist(), strict=True)
+    pairs = tuple(Pair(*(sample_of(findings, image, y, y, THUMB) for image in (x, back))) for x, back, y in shown)
+    return Gate(rows, count(info["images"], "validation image"), pairs)
+
+
+def correction(findings: Findings) -> Correction | None:
+    """The sweep, or None where nothing was corrected."""
+    if not corrected(findings):
+        return None
+    info = findings.info("correction")
+    states, chosen = info["regions"]["states"], info["regions"]["chosen"]
+    best, alone = states[chosen], findings.chosen("failures_alone")
+    curve = Curve(
+        strengths=tuple(s["strength"] for s in states),
+        sweep=tuple(_mark(s, f"chosen: \u03bb = {strength(best['strength'])}") for s in states),
+        chosen=chosen,
+        before=_mark(info["before"], "before"),
+        control=_mark(findings.chosen("control"), "control: \u03bb = 0"),
+        alone=_mark(alone, f"failures alone: \u03bb = {strength(alone['strength'])}"),
+    )
+    tolerance = 100 * findings.config["correction"]["tolerance"]
+    rule = (
+        "the highest validation accuracy, as in the paper"
+        if info["rule"] == "validation"
+        else f"the highest region accuracy on a draw of its own, among those that lose at most {tolerance:g} points of "
+        "validation accuracy against both the classifier before and the control"
+    )
+    rows = tuple(
+        SweepRow(
+            strength(s["strength"]),
+            percent(s["validation"]),
+            percent(s["test"]),
+            percent(s["region_test"]),
+            i == chosen,
+        )
+        for i, s in enumerate(states)
+    )
+    return Correction(Markup(trade_off(curve)), rule, rows)
+
+
+def _mark(state: Mapping[str, Any], label: str) -> Mark:
+    return Mark(label, state["region_test"], state["test"])
+
+
+def map_view(findings: Findings) -> MapView | None:
+    """The t-SNE map, or None where the run has none."""
+    xy, labels, rows = (findings.tensor("evidence", f"map/{name}") for name in ("xy", "labels", "failures"))
+    if xy is None or labels is None or rows is None:
+        return None
+    codes, bad = xy[: len(labels)], xy[len(labels) :]
+    kinds = _grouped(bad, rows, findings.tensor("audit", "judged"))
+    drawn = latent_map(codes, labels, kinds)
+    names = drawn.places if len(findings.classes) <= FULL_TABLE else ()
+    return MapView(
+        drawn.uri,
+        tuple((findings.classes[label], round(100 * x, 2), round(100 * y, 2)) for label, x, y in names),
+        tuple((kind, f"{kind.replace('_', ' ')} ({len(at):,})") for kind, at in reversed(kinds)),
+        count(len(labels), "training image"),
+    )
+
+
+def _grouped(xy: Tensor, rows: Tensor, judged: Tensor | None) -> list[tuple[str, Tensor]]:
+    """Failures by kind, those that matter most last, so that they are drawn on top."""
+    if judged is None:
+        return [("failures", xy)]
+    groups = [(kind, xy[judged[rows] == code]) for code, kind in enumerate(JUDGEMENTS)]
+    return [(kind, at) for kind, at in reversed(groups) if len(at)]
+
+
+def matrices(findings: Findings) -> tuple[Matrix, ...]:
+    """The confusion matrix on the test images before, and after where there was a correction."""
+    tables = findings.info("evidence")["confusion"]
+    titles = {"before": "Before", "after": "After the correction"}
+    return tuple(_matrix(titles[k], tables[k], findings.classes) for k in titles if tables[k] is not None)
+
+
+def _matrix(title: str, table: list[list[int]], classes: list[str]) -> Matrix:
+    k = len(classes)
+    wrong = [(n, i, j) for i, row in enumerate(table) for j, n in enumerate(row) if n and i != j]
+    worst = sorted(wrong, key=lambda item: (-item[0], item[1], item[2]))[:12]
+    summary = f"{sum(n for n, _, _ in wrong):,} of {count(sum(map(sum, table)), 'image')} wrong"
+    frequent = tuple((classes[i], classes[j], n) for n, i, j in worst)
+    if k > FULL_TABLE:
+        return Matrix(title, (), heat_map(table), frequent, summary)
+    largest = {True: max(row[i] for i, row in enumerate(table)), False: worst[0][0] if worst else 0}
+    rows = tuple(
+        (classes[i], tuple(_cell(n, largest[i == j], i == j) for j, n in enumerate(row))) for i, row in enumerate(table)
+    )
+    return Matrix(title, rows, None, frequent, summary)
+
+
+def _cell(n: int, most: int, right: bool) -> Cell:
+    if not n:
+        return Cell(0, 0, "none")
+    return Cell(n, round(25 + 35 * n / most), "hit" if right else "miss")
+
+
+def components(findings: Findings) -> tuple[Chosen, ...]:
+    """Each role's component."""
+    chosen = []
+    for role in (role for role in ROLES if role in findings.config):
+        every = settings(findings, role)
+        main = ", ".join(f"{s.name} {s.value}" for s in every if s.source != "default")
+        chosen.append(Chosen(role, findings.component(role), main, every))
+    return tuple(chosen)
+
+
+def core_settings(findings: Findings) -> tuple[Setting, ...]:
+    """The settings of the engine itself, with their sections."""
+    return tuple(
+        Setting(f"{section}.{s.name}", s.value, s.source)
+        for section in findings.config
+        if section not in ROLES
+        for s in settings(findings, section)
+    )
+
+
+def settings(findings: Findings, section: str) -> tuple[Setting, ...]:
+    """The settings of a section, and where each came from."""
+    sources = findings.manifest["sources"]
+    return tuple(
+        Setting(name, _plain(value), sources.get(f"{section}.{name}", "default"))
+        for name, value in findings.config[section].items()
+        if name != "use"
+    )
+
+
+def _plain(value: object) -> str:
+    if value is None:
+        return DASH
+    if isinstance(value, list) and len(value) > 6:
+        return f"{_plain(value[0])}, {_plain(value[1])}, \u2026, {_plain(value[-1])} ({len(value)} values)"
+    if isinstance(value, list):
+        return ", ".join(map(_plain, value))
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def timing(findings: Findings) -> tuple[Bar, ...]:
+    """How long each stage took."""
+    seconds = {name: s for name, s in findings.results["seconds"].items() if name != "total"}
+    longest = max(seconds.values()) or 1.0
+    return tuple(Bar(STAGE_NAMES[name], duration(s), round(100 * s / longest, 2)) for name, s in seconds.items())

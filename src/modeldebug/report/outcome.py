@@ -1,0 +1,235 @@
+"""What came out, for somebody with a minute: the verdict, what to beware of, and the key numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .findings import Findings
+from .wording import DASH, count, interval_of, percent, points, strength
+
+CORRECTED = 0.9  # region accuracy from which a correction is called one without "partly"
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A key number."""
+
+    name: str
+    value: str
+    note: str
+    wide: bool = False  # it takes a row of its own on a narrow screen
+
+
+@dataclass(frozen=True)
+class Rate:
+    """An accuracy with its 95 % interval."""
+
+    value: str
+    interval: str | None
+
+
+@dataclass(frozen=True)
+class Accuracies:
+    """A row of the table of accuracies: one classifier."""
+
+    name: str
+    what: str
+    strength: str
+    test: Rate
+    region: Rate
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The first screen."""
+
+    headline: str
+    lead: tuple[str, ...]
+    warnings: tuple[str, ...]
+    tiles: tuple[Tile, ...]
+    accuracies: tuple[Accuracies, ...]
+
+
+def outcome(findings: Findings) -> Outcome:
+    """The first screen of the page."""
+    return Outcome(_headline(findings), _lead(findings), _warnings(findings), _tiles(findings), _accuracies(findings))
+
+
+def corrected(findings: Findings) -> bool:
+    return findings.results["correction_skipped"] is None
+
+
+def _headline(findings: Findings) -> str:
+    results = findings.results
+    if not results["search"]["failures"]:
+        return "No failure was found"
+    if not results["regions"]:
+        failures, clusters = count(results["search"]["failures"], "failure"), count(results["clusters"], "cluster")
+        return f"No region was kept: {failures} in {clusters}"
+    found = f"{count(results['regions'], 'region')} found"
+    if not corrected(findings):
+        return found
+    region, test = results["region_accuracy"], results["test_accuracy"]
+    verdict = "correction did not help"
+    if region["after"] > max(region["before"], region["control"]):
+        verdict = "corrected" if region["after"] >= CORRECTED else "partly corrected"
+    return (
+        f"{found}; {verdict}: "
+        f"region accuracy {percent(region['before'])} \u2192 {percent(region['after'])}, "
+        f"test accuracy {percent(test['before'])} \u2192 {percent(test['after'])} (control {percent(test['control'])})"
+    )
+
+
+def _lead(findings: Findings) -> tuple[str, ...]:
+    results, search = findings.results, findings.results["search"]
+    start = count(search["origins"], "training image")
+    asked = f"{count(search['queries'], 'query')} of the classifier, starting from {start}"
+    if not search["failures"]:
+        return (
+            f"The search spent {asked}, and every answer was as expected. That is a good outcome. It holds for this "
+            "search, this generator and these settings; another search may still find something.",
+            "There was nothing to cluster, and correction was skipped.",
+        )
+    sentences = [f"The search found {count(search['found'], 'failure')} in {asked}. {_prevailing(findings)}".strip()]
+    if not results["regions"]:
+        return (*sentences, _why_no_region(findings))
+    sentences.append(
+        "A region is a cluster of look-alike failures that share one label and that the classifier mostly gets wrong; "
+        f"{results['regions']} of {count(results['clusters'], 'cluster')} are such."
+    )
+    sentences.append(
+        _price(findings) if corrected(findings) else f"Correction was skipped: {results['correction_skipped']}."
+    )
+    return tuple(sentences)
+
+
+def _prevailing(findings: Findings) -> str:
+    """What most of the failures are, where they were judged."""
+    judged = findings.judged
+    if judged is None:
+        return "Nobody judged them one by one, since the run has no auditor."
+    total = sum(judged.values())
+    kind = max(judged, key=lambda k: judged[k])
+    said = {
+        "genuine": "are genuine: the image shows what it should, and the classifier is wrong",
+        "third_class": "became a third class, which the classifier gets wrong too",
+        "drift": "are drift: the generator changed the class, and the classifier is right",
+        "abstained": "could not be judged, since the auditor abstained",
+    }
+    genuine = "" if kind == "genuine" else f"; {percent(judged['genuine'] / total)} are genuine"
+    return f"Of these, {percent(judged[kind] / total)} {said[kind]}{genuine}."
+
+
+def _why_no_region(findings: Findings) -> str:
+    """Why each cluster was set aside, and what that means."""
+    if not findings.clusters:
+        return "They formed no cluster that is large enough to be labelled, so correction was skipped."
+    said = {
+        "correct": "agree with their labels on the whole: the classifier is right there",
+        "mixed": "hold samples of several classes",
+        "unlabelled": "got no label",
+    }
+    statuses = [r["status"] for r in findings.clusters]
+    parts = [f"{n} {text}" for status, text in said.items() if (n := statuses.count(status))]
+    return (
+        f"None of the {count(len(statuses), 'cluster')} is a group of look-alike images that the classifier gets wrong "
+        f"({'; '.join(parts)}), so correction was skipped."
+    )
+
+
+def _price(findings: Findings) -> str:
+    """What the correction cost or gained on the test images, against the control."""
+    test = findings.results["test_accuracy"]
+    n = findings.info("data")["images"]["test"]
+    images = round(n * test["after"]) - round(n * test["control"])
+    beside = "the control, the same finetuning without failures"
+    if not images:
+        return f"On the {n:,} test images the corrected classifier is as accurate as {beside}."
+    return (
+        f"On the {n:,} test images the corrected classifier gets {count(abs(images), 'image')} "
+        f"({points(test['after'] - test['control'])}) {'more' if images > 0 else 'fewer'} right than {beside}."
+    )
+
+
+def _warnings(findings: Findings) -> tuple[str, ...]:
+    """The run's own warnings, and what makes its judges or its clusters doubtful."""
+    found = [_sentence(warning) for warning in findings.results["warnings"]]
+    if findings.info("clusters")["converged"] is False:
+        found.append(f"The clustering has not converged: {findings.info('clusters')['note']}.")
+    test = findings.results["test_accuracy"]["before"]
+    for role, name in (
+        ("labeler", "oracle that labelled the regions"),
+        ("auditor", "auditor that judged the failures"),
+    ):
+        if role not in findings.stages or not findings.is_program(role):
+            continue
+        accuracy = findings.info(role)["accuracy"]
+        if accuracy is None:
+            found.append(f"The {name} abstained on every real test image: it tells nothing.")
+        elif accuracy < test:
+            found.append(
+                f"The {name} is right on {percent(accuracy)} of the real test images that it answers, less often than "
+                f"the classifier under test ({percent(test)}): its labels are doubtful."
+            )
+    return tuple(found)
+
+
+def _sentence(text: str) -> str:
+    text = text[:1].upper() + text[1:]
+    return text if text.endswith((".", "!", "?")) else f"{text}."
+
+
+def _tiles(findings: Findings) -> tuple[Tile, ...]:
+    results, search, judged = findings.results, findings.results["search"], findings.judged
+    tiles = [
+        Tile("Failures", f"{search['failures']:,}", f"in {count(search['queries'], 'query')}"),
+        Tile("Regions", f"{results['regions']:,}", f"kept of {count(results['clusters'], 'cluster')}"),
+    ]
+    if judged is not None and search["failures"]:
+        share = percent(judged["genuine"] / search["failures"])
+        tiles.insert(1, Tile("Genuine", share, f"{judged['genuine']:,} failures, by the auditor"))
+    if corrected(findings):
+        for name, key in (("Region accuracy", "region_accuracy"), ("Test accuracy", "test_accuracy")):
+            rates = results[key]
+            tiles.append(
+                Tile(
+                    name,
+                    f"{percent(rates['before'])} \u2192 {percent(rates['after'])}",
+                    f"control {percent(rates['control'])}",
+                    wide=True,
+                )
+            )
+    else:
+        tiles.append(Tile("Test accuracy", percent(results["test_accuracy"]["before"]), "of the classifier under test"))
+    return tuple(tiles)
+
+
+def _accuracies(findings: Findings) -> tuple[Accuracies, ...]:
+    tested = findings.info("data")["images"]["test"]
+    if not corrected(findings):
+        test = _rate(findings.results["test_accuracy"]["before"], tested)
+        return (Accuracies("Before", "the classifier under test", DASH, test, Rate(DASH, None)),)
+    drawn = len(findings.kept) * findings.config["correction"]["draws"]
+    info = findings.info("correction")
+
+    def row(name: str, what: str, state: dict[str, Any], of_lambda: str) -> Accuracies:
+        return Accuracies(name, what, of_lambda, _rate(state["test"], tested), _rate(state["region_test"], drawn))
+
+    after, alone = findings.chosen("regions"), findings.chosen("failures_alone")
+    images = f"{info['regions']['images']:,}"
+    return (
+        row("Before", "the classifier under test", info["before"], DASH),
+        row("After", f"finetuned on {images} labelled samples of the regions", after, strength(after["strength"])),
+        row("Control", "the same finetuning without any failures", findings.chosen("control"), "0"),
+        row(
+            "Failures alone",
+            f"finetuned on {info['failures_alone']['images']:,} single failures, not clustered",
+            alone,
+            strength(alone["strength"]),
+        ),
+    )
+
+
+def _rate(share: float, n: int) -> Rate:
+    return Rate(percent(share), interval_of(share, n))

@@ -1,0 +1,194 @@
+"""The page: all that the template needs, in frozen values, so that no logic stands in the template."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..store import RunStore
+from . import details, reproduce
+from .details import Bar, Chosen, Correction, Gate, Judge, Kind, MapView, Matrix, Setting
+from .findings import Findings
+from .outcome import Outcome, outcome
+from .regions import Gallery, Group, Share, galleries, groups, shares_of
+from .wording import count, duration, percent
+
+_MAIN = ("modeldebug", "torch", "python")
+
+
+@dataclass(frozen=True)
+class Failures:
+    """What the failures are."""
+
+    total: int
+    facts: tuple[str, ...]
+    shares: tuple[Share, ...]
+    kinds: tuple[Kind, ...]
+    judges: tuple[Judge, ...]
+    audited: bool
+
+
+@dataclass(frozen=True)
+class Regions:
+    """What the clusters are."""
+
+    galleries: tuple[Gallery, ...]
+    groups: tuple[Group, ...]
+    kept: int
+    set_aside: int
+    how: str
+    tile: int  # CSS pixels: the least width of a sample with its words
+    no_novelty: bool
+
+
+@dataclass(frozen=True)
+class Again:
+    """How to do the run again, and how to use what it left."""
+
+    command: str
+    is_python: bool
+    versions: tuple[tuple[str, str], ...]
+    machine: str
+    data: str
+    weights: tuple[tuple[str, str], ...]  # what for, code
+
+
+@dataclass(frozen=True)
+class Page:
+    """The report."""
+
+    title: str
+    subtitle: str
+    outcome: Outcome
+    failures: Failures
+    regions: Regions
+    correction: Correction | None
+    skipped: str | None
+    gate: Gate | None
+    map: MapView | None
+    matrices: tuple[Matrix, ...]
+    classes: tuple[str, ...]
+    long_names: bool
+    about: tuple[tuple[str, str], ...]
+    components: tuple[Chosen, ...]
+    core_settings: tuple[Setting, ...]
+    timing: tuple[Bar, ...]
+    total_time: str
+    again: Again
+
+
+def build(store: RunStore) -> Page:
+    """The page of a finished run."""
+    findings = Findings.of(store)
+    return Page(
+        title=f"{findings.component('classifier')} on {findings.component('dataset')}",
+        subtitle=findings.manifest["created"][:16].replace("T", " "),
+        outcome=outcome(findings),
+        failures=_failures(findings),
+        regions=_regions(findings),
+        correction=details.correction(findings),
+        skipped=findings.results["correction_skipped"],
+        gate=details.gate(findings),
+        map=details.map_view(findings),
+        matrices=details.matrices(findings),
+        classes=tuple(findings.classes),
+        long_names=max(map(len, findings.classes)) > 2,
+        about=_about(findings),
+        components=details.components(findings),
+        core_settings=details.core_settings(findings),
+        timing=details.timing(findings),
+        total_time=duration(findings.results["seconds"]["total"]),
+        again=_again(findings),
+    )
+
+
+def _failures(findings: Findings) -> Failures:
+    search = findings.results["search"]
+    facts = [
+        f"{count(search['found'], 'failure')} found in {count(search['queries'], 'query')}",
+        f"{search['distinct_origins']:,} of {count(search['origins'], 'training image')} led to one",
+    ]
+    if search["failures"] < search["found"]:
+        facts.append(f"{search['failures']:,} kept, drawn at random")
+    return Failures(
+        total=search["failures"],
+        facts=tuple(facts),
+        shares=shares_of(findings.judged) if findings.judged is not None else (),
+        kinds=details.kinds(findings),
+        judges=details.judges(findings),
+        audited=findings.judged is not None,
+    )
+
+
+def _regions(findings: Findings) -> Regions:
+    settings = findings.config["regions"]
+    who = "an oracle" if findings.is_program("labeler") else "people"
+    how = (
+        f"{count(settings['samples'], 'sample')} of each cluster were drawn (covariance \u00d7 {settings['tau']:g}) "
+        f"and labelled by {who} ({findings.component('labeler')}). A cluster is kept as a region when more than "
+        f"{percent(settings['rho'])} of its labelled samples are misclassified, and at least "
+        f"{percent(settings['min_purity'])} of them share one label (the purity)."
+    )
+    shown = galleries(findings)
+    widest = max((s.picture.width for gallery in shown for s in gallery.samples), default=0)
+    longest = max((len(word) for name in findings.classes for word in name.split()), default=1)
+    return Regions(
+        galleries=shown,
+        groups=groups(findings),
+        kept=len(findings.kept),
+        set_aside=len(findings.clusters) - len(findings.kept),
+        how=how,
+        tile=max(64 if longest <= 4 else 104, widest + 8),
+        no_novelty=findings.info("evidence").get("misclassified_train") == 0,
+    )
+
+
+def _about(findings: Findings) -> tuple[tuple[str, str], ...]:
+    data, accuracy = findings.info("data"), findings.info("classifier")["accuracy"]
+    channels, height, width = data["shape"]
+    sizes = " / ".join(f"{data['images'][part]:,}" for part in ("train", "validation", "test"))
+    made = "trained by this run" if findings.info("classifier")["trained"] else "used as given"
+    rates = ", ".join(f"{percent(accuracy[part])} {part}" for part in ("train", "validation", "test"))
+    return (
+        ("Data", f"{sizes} images (train / validation / test)"),
+        ("Images", f"{height} \u00d7 {width}, {count(channels, 'channel')}, {count(len(data['classes']), 'class')}"),
+        ("Accuracy", f"{rates}; the classifier was {made}"),
+        ("Plugins", ", ".join(findings.manifest["plugins"])),
+        ("Preset", findings.manifest["preset"] or "none"),
+        ("Seed", str(findings.results["seed"])),
+        ("Versions", ", ".join(f"{k} {v}" for k, v in findings.manifest["versions"].items() if k in _MAIN)),
+    )
+
+
+def _again(findings: Findings) -> Again:
+    manifest = findings.manifest
+    machine = manifest["machine"]
+    threads = f"{count(machine['processors'], 'processor')}, {count(machine['threads'], 'thread')}"
+    from_python = bool(reproduce.python_objects(manifest))
+    return Again(
+        command=reproduce.python_call(manifest) if from_python else reproduce.command(manifest),
+        is_python=from_python,
+        versions=tuple(manifest["versions"].items()),
+        machine=f"{machine['system']}, {threads}",
+        data=findings.info("data")["sha256"],
+        weights=_use(findings, from_python) if findings.results["correction_skipped"] is None else (),
+    )
+
+
+def _use(findings: Findings, from_python: bool) -> tuple[tuple[str, str], ...]:
+    """Ways to use the corrected weights, which lie beside the page."""
+    ways = [
+        (
+            "In plain PyTorch, with the model that was debugged:",
+            'from safetensors.torch import load_file\n\nmodel.load_state_dict(load_file("RUN/corrected.safetensors"))',
+        ),
+    ]
+    if not from_python:
+        changes = {"classifier": {"weights": "RUN/corrected.safetensors", "train": False}}
+        ways += [
+            (
+                "As a module that is ready to use:",
+                'import modeldebug\n\nmodel = modeldebug.open_run("RUN").corrected_model()',
+            ),
+            ("To debug the corrected classifier in its turn:", reproduce.command(findings.manifest, changes)),
+        ]
+    return tuple(ways)

@@ -1,0 +1,188 @@
+"""What a generator must do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from ..context import Context
+from ..contracts.generator import Generator
+from ..rng import isolated_global_rng, rng_for
+from .runner import NotApplicable, Subject, globals_watched, require, rule, same
+
+Model = Generator[Any]
+
+
+def _fit(subject: Subject, seed: int = 0) -> Model:
+    model: Model = subject.make(seed=seed)
+    with isolated_global_rng(seed):
+        model.fit(subject.known.splits.train, Context.quiet(seed))
+    return model
+
+
+def _fitted(subject: Subject) -> Model:
+    model: Model = subject.once("fitted", lambda: _fit(subject))
+    return model
+
+
+def _codes(model: Model, n: int, seed: int = 0) -> Tensor:
+    return model.sample(n, rng_for(seed, "codes"))
+
+
+@rule(
+    "generator",
+    says="images, codes and densities have the shapes, types and ranges of the contract, for one code as for many",
+    why="every later stage builds on them",
+    do="return float32: images (n, c, h, w) in [0, 1], codes (n, d), densities (n,)",
+)
+def shapes_and_ranges(subject: Subject) -> None:
+    model = _fitted(subject)
+    for n in (1, 5):
+        z = _codes(model, n)
+        model.decode(z)
+        model.log_prior(z)
+
+
+@rule(
+    "generator",
+    says="a generator that declares 'encode' encodes and decodes an image to something near it",
+    why="searchers start from the codes of training images; codes of other images make every failure an artefact",
+    do="implement _encode, and train until reconstructions are better than the mean image; else do not declare it",
+)
+def reconstructs_training_images(subject: Subject) -> None:
+    if not subject.provides("encode"):
+        raise NotApplicable("'encode' is not declared")
+    model, (x, y) = _fitted(subject), subject.known.splits.train.batch(slice(None, 200))
+    with torch.no_grad():
+        error = float((model.decode(model.encode(x, y), y) - x).square().mean())
+    spread = float((x - x.mean(0)).square().mean())
+    require(error < spread, f"a mean squared error of {error:.4f}; the mean image has {spread:.4f}")
+
+
+@rule(
+    "generator",
+    says="a generator that declares 'gradients' can be differentiated by the code",
+    why="gradient searchers would stand still, or stop with an error in the middle of a run",
+    do="keep _decode free of detach, no_grad, rounding and numpy; else do not declare 'gradients'",
+)
+def decodes_with_gradients(subject: Subject) -> None:
+    if not subject.provides("gradients"):
+        raise NotApplicable("'gradients' is not declared")
+    z = _codes(_fitted(subject), 4).requires_grad_()
+    x = _fitted(subject).decode(z)
+    require(x.requires_grad, "images that do not depend on the codes")
+    (gradient,) = torch.autograd.grad(x.sum(), z)
+    require(torch.isfinite(gradient).all() and gradient.abs().sum() > 0, f"gradients {gradient.tolist()}")
+
+
+@rule(
+    "generator",
+    says="the same codes decode to the same bits, whatever the global generators are",
+    why="a failure could not be shown again, and a resumed run would differ from a straight one",
+    do="switch networks to eval mode after fit and load_state_dict; draw no noise in _decode",
+)
+def decoding_repeats(subject: Subject) -> None:
+    model = _fitted(subject)
+    z, images = _codes(model, 5), []
+    for seed in (1, 2):
+        with isolated_global_rng(seed), torch.no_grad():
+            images.append(model.decode(z))
+    require(same(*images), f"images that differ by up to {float((images[0] - images[1]).abs().max()):.3g}")
+
+
+@rule(
+    "generator",
+    says="the image of a code does not depend on the codes beside it",
+    why="whether a candidate fails would depend on the batch that it falls into",
+    do="switch batch normalisation to eval mode; normalise nothing over the batch",
+)
+def rows_do_not_mix(subject: Subject) -> None:
+    model = _fitted(subject)
+    z, other = _codes(model, 6), 5 * _codes(model, 6, seed=1)
+    with torch.no_grad():
+        alone, beside = model.decode(z)[:3], model.decode(torch.cat([z[:3], other[:3]]))[:3]
+    gap = float((alone - beside).abs().max())
+    require(gap < 1e-5, f"images that differ by {gap:.3g} when other codes stand beside them")
+
+
+@rule(
+    "generator",
+    says="prior draws depend on the given generator alone: the same seed repeats them, another changes them",
+    why="a run would not repeat, or every step of a search would draw the same codes",
+    do="pass `generator=rng` to every draw in _sample",
+)
+def sampling_is_seeded(subject: Subject) -> None:
+    model, draws = _fitted(subject), []
+    for global_seed, seed in ((1, 0), (2, 0), (1, 1)):
+        with isolated_global_rng(global_seed):
+            draws.append(_codes(model, 4, seed))
+    require(same(draws[0], draws[1]), "other draws for the same seed")
+    require(not same(draws[0], draws[2]), "the same draws for another seed")
+
+
+@rule(
+    "generator",
+    says="fitting twice from the same seed gives the same bits",
+    why="the same seed must give the same run",
+    do="draw from context.rng, or from torch's global generators, which the core seeds; avoid unordered sets",
+)
+def fitting_repeats(subject: Subject) -> None:
+    require(same(_fitted(subject).state_dict(), _fit(subject).state_dict()), "other weights")
+
+
+@rule(
+    "generator",
+    says="a new generator that is given the state decodes, encodes and weighs codes to the same bits",
+    why="a resumed run reads the generator from its folder; tensors that share memory cannot be written there",
+    do="put everything that fit learned into state_dict, buffers too, each tensor with memory of its own",
+)
+def state_round_trip(subject: Subject) -> None:
+    model, again = _fitted(subject), subject.make(seed=5)
+    state = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
+    again.load_state_dict(load(save(state)))
+    z, (x, y) = _codes(model, 4), subject.known.splits.train.batch(slice(None, 4))
+    with torch.no_grad():
+        require(same(model.decode(z), again.decode(z)), "other images")
+        require(same(model.log_prior(z), again.log_prior(z)), "other densities")
+        require(same(_codes(model, 4), _codes(again, 4)), "other prior draws")
+        if subject.provides("encode"):
+            require(same(model.encode(x, y), again.encode(x, y)), "other codes")
+
+
+@rule(
+    "generator",
+    says="codes and images that are handed in are left as they were",
+    why="the core goes on using them: candidates would no longer be what was judged",
+    do="use z.mul(...) rather than z.mul_(...), and clone before writing",
+)
+def inputs_are_left_alone(subject: Subject) -> None:
+    train = subject.known.splits.train
+    before, labels = train.images.clone(), train.labels.clone()
+    model = _fit(subject)
+    z = _codes(model, 4)
+    given = z.clone()
+    model.decode(z)
+    model.log_prior(z)
+    if subject.provides("encode"):
+        model.encode(*train.batch(slice(None, 4)))
+    require(same(z, given), "changed codes")
+    require(same(train.images, before) and same(train.labels, labels), "changed training images")
+
+
+@rule(
+    "generator",
+    says="decoding, encoding and sampling change no global state",
+    why="they run within other stages, whose numbers would change with them",
+    do="draw from the given generator; use `with torch.no_grad():` rather than set_grad_enabled; set no threads",
+)
+def globals_are_left_alone(subject: Subject) -> None:
+    model = _fitted(subject)
+    with globals_watched():
+        z = _codes(model, 3)
+        model.decode(z)
+        model.log_prior(z)
+        if subject.provides("encode"):
+            model.encode(*subject.known.splits.train.batch(slice(None, 3)))

@@ -1,0 +1,238 @@
+"""What a searcher must do."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..component import ComponentConfig
+from ..contracts.searcher import Searcher, State
+from ..problem import Evaluation, Problem
+from ..rng import isolated_global_rng, rng_for
+from ..types import Candidates, Failures, Origins
+from .problems import SPEC, KnownProblem, PlantedClassifier, PlantedGenerator
+from .runner import Subject, globals_watched, require, rule, same
+
+MOST_STEPS = 1000
+BETTER = 1.5  # how much more often than a prior draw a candidate must fail
+
+
+def _run(searcher: Searcher[Any], problem: Problem, seed: int = 0) -> tuple[list[Candidates], list[Failures]]:
+    """A whole search, as the core does it."""
+    state = searcher.start(problem, rng_for(seed, "search"))
+    proposed: list[Candidates] = []
+    failures: list[Failures] = []
+    while not state["done"]:
+        require(len(proposed) < MOST_STEPS, f"no end after {MOST_STEPS} steps")
+        state, candidates = searcher.step(problem, state)
+        share = searcher.progress(state)
+        require(0 <= share <= 1, f"progress {share}")
+        failures.append(problem.judge(candidates, step=len(proposed), searcher=searcher.name))
+        proposed.append(candidates)
+    return proposed, failures
+
+
+def _saved(state: State) -> State:
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    buffer.seek(0)
+    loaded: State = torch.load(buffer, weights_only=True)
+    return loaded
+
+
+def _some(known: KnownProblem, n: int) -> Origins:
+    origins = known.origins
+    assert origins.z is not None  # the planted generator encodes
+    return Origins(origins.index[:n], origins.labels[:n], origins.z[:n])
+
+
+@rule(
+    "searcher",
+    says="a search ends: after some step, `done` is true; its candidates can be judged; progress lies in [0, 1]",
+    why="a run would never end, or stop at the first step",
+    do="count steps in the state; give evaluation ids only with the very codes that were evaluated in that step",
+)
+def search_ends_and_can_be_judged(subject: Subject) -> None:
+    _run(subject.make(), subject.known.problem())
+
+
+@rule(
+    "searcher",
+    says="every classifier query goes through problem.evaluate or problem.value_and_grad, and is counted",
+    why="searchers are compared at equal cost; a query that is not counted makes the comparison worthless",
+    do="call the problem's public methods only, and leave problem.meter alone",
+)
+def every_query_is_metered(subject: Subject) -> None:
+    problem = WatchedProblem(subject.known)
+    _run(subject.make(), problem)
+    require(problem.around == 0, f"{problem.around} uses of a network that went around the problem")
+    require(
+        problem.meter.queries == problem.counted, f"a meter at {problem.meter.queries} after {problem.counted} queries"
+    )
+
+
+@rule(
+    "searcher",
+    says="a search that is stopped, saved and resumed after every step proposes the same bits as a straight one",
+    why="a run that was killed must end with the same results as one that was not",
+    do="keep all that the search knows in its state, as tensors, int, float, str and bool; nothing on self",
+)
+def resumed_search_equals_straight_run(subject: Subject) -> None:
+    straight, _ = _run(subject.make(), subject.known.problem())
+    problem = subject.known.problem()
+    state = _saved(subject.make().start(problem, rng_for(0, "search")))
+    for step, expected in enumerate(straight):
+        require(not state["done"], f"the resumed search ended after {step} of {len(straight)} steps")
+        problem = subject.known.problem()
+        state, candidates = subject.make().step(problem, _saved(state))
+        require(same(candidates, expected), f"other candidates in step {step}")
+    require(state["done"], f"the resumed search goes on after {len(straight)} steps")
+
+
+@rule(
+    "searcher",
+    says="the same seed gives the same search, whatever the global generators are",
+    why="the same seed must give the same run",
+    do="keep a seed, spawn(rng), in the state, and draw from rng_for(seed, step)",
+)
+def search_repeats(subject: Subject) -> None:
+    found = []
+    for seed in (1, 2):
+        with isolated_global_rng(seed):
+            found.append(_run(subject.make(), subject.known.problem())[0])
+    require(same(*found), "other candidates for the same seed")
+
+
+@rule(
+    "searcher",
+    says="another seed gives another search",
+    why="intervals over seeds would be far too narrow",
+    do="draw from the generator that _start is given, not from one with a seed of your own",
+)
+def seeds_differ(subject: Subject) -> None:
+    a, b = (_run(subject.make(), subject.known.problem(), seed)[0] for seed in (0, 1))
+    require(not same(a, b), "the same candidates for seeds 0 and 1")
+
+
+@rule(
+    "searcher",
+    says="a step leaves the state and the origins that it is given as they were",
+    why="a step may be done again after a crash, from the state that was saved before it",
+    do="clone a tensor of the state before writing into it",
+)
+def inputs_are_left_alone(subject: Subject) -> None:
+    problem, searcher = subject.known.problem(), subject.make()
+    origins = {k: v.clone() for k, v in vars(problem.origins).items() if isinstance(v, Tensor)}
+    state = searcher.start(problem, rng_for(0, "search"))
+    while not state["done"]:
+        before = _saved(state)
+        after, candidates = searcher.step(problem, state)
+        require(same(before, state), "a changed state")
+        problem.judge(candidates, step=0, searcher=searcher.name)
+        state = after
+    now = {k: v for k, v in vars(problem.origins).items() if isinstance(v, Tensor)}
+    require(same(origins, now), "changed origins")
+
+
+@rule(
+    "searcher",
+    says="a search changes no global state",
+    why="global generators are no part of its state: a resumed search would differ from a straight one",
+    do="draw from rng_for(state['seed'], step); use `with torch.no_grad():`, not set_grad_enabled; set no threads",
+)
+def globals_are_left_alone(subject: Subject) -> None:
+    searcher, problem = subject.make(), subject.known.problem()
+    with globals_watched():
+        _run(searcher, problem)
+
+
+@rule(
+    "searcher",
+    says="no origins, one origin, and a classifier that is never wrong are no errors",
+    why="zero failures is a good outcome, which a run reports",
+    do="try empty tensors: `x[mask]` and `argsort` can take them, `x[0]` and `max()` cannot",
+)
+def nothing_to_find_is_no_error(subject: Subject) -> None:
+    for n in (0, 1):
+        _run(subject.make(), subject.known.problem(_some(subject.known, n)))
+    known = subject.known
+    perfect = known.classifier.copy()
+    module = PlantedClassifier(balls=())
+    problem = Problem(known.generator, type(perfect)(module.eval(), SPEC, batch_size=64), known.origins, batch_size=64)
+    _run(subject.make(), problem)
+
+
+@rule(
+    "searcher",
+    says=f"candidates fail by the planted fault more than {BETTER:g} times as often as draws from the prior",
+    why="a search that does no better than chance costs queries and finds nothing",
+    do="try it on known_problem() step by step: origins stand around the two planted balls, and nothing else fails",
+)
+def finds_planted_failures(subject: Subject) -> None:
+    proposed, failures = _run(subject.make(), subject.known.problem())
+    candidates = sum(map(len, proposed))
+    codes = [f.z for f in failures if f.z is not None]
+    planted = int((subject.known.ball_of(torch.cat(codes)) >= 0).sum()) if codes else 0
+    rate = planted / max(1, candidates)
+    require(
+        rate > BETTER * subject.known.prior_rate,
+        f"{planted} planted failures among {candidates} candidates ({rate:.1%}; prior {subject.known.prior_rate:.1%})",
+    )
+
+
+class WatchedProblem(Problem):
+    """Counts the queries that go through it, and the uses of the networks that do not.
+
+    Attributes:
+        counted: queries, as the meter ought to count them.
+        around: uses of generator or classifier outside of the problem's own methods.
+    """
+
+    def __init__(self, known: KnownProblem) -> None:
+        classifier = known.classifier.copy()
+        super().__init__(_WatchedGenerator(self._used), classifier, known.origins, batch_size=64)
+        classifier.module.register_forward_pre_hook(self._used_module)
+        self.counted = self.around = 0
+        self._inside = False
+
+    def _used(self) -> None:
+        self.around += not self._inside
+
+    def _used_module(self, module: nn.Module, arguments: object) -> None:
+        self._used()
+
+    def evaluate(self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None) -> Evaluation:
+        self.counted += len(z)
+        self._inside = True
+        answer = super().evaluate(z, origin=origin, condition=condition)
+        self._inside = False
+        return answer
+
+    def value_and_grad(
+        self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        self.counted += 3 * len(z)
+        self._inside = True
+        answer = super().value_and_grad(z, origin=origin, condition=condition)
+        self._inside = False
+        return answer
+
+    def judge(self, candidates: Candidates, *, step: int, searcher: str) -> Failures:
+        self.counted += len(candidates) if candidates.evaluation is None else 0
+        self._inside = True
+        answer = super().judge(candidates, step=step, searcher=searcher)
+        self._inside = False
+        return answer
+
+
+class _WatchedGenerator(PlantedGenerator):
+    def __init__(self, used: Any) -> None:
+        super().__init__(ComponentConfig(), SPEC)
+        self._used = used
+
+    def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        self._used()
+        return super()._decode(z, condition)

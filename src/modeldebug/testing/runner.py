@@ -1,0 +1,259 @@
+"""What a check is, what it is run on, and the error that says which rule was broken, why it matters, how to mend it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import ValidationError
+from torch import Tensor
+
+from ..component import KINDS, Component, Kind
+from ..errors import ConfigError, nearest
+from ..rng import isolated_global_rng
+from .problems import ABILITIES, SPEC, KnownProblem, known_problem
+
+Factory = Callable[..., Any]
+"""Makes a component: called with the `DataSpec` of the known problem, for a data set with nothing."""
+
+
+class CheckFailed(AssertionError):  # noqa: N818  # the name that a test's reader looks for
+    """A component breaks a rule of its contract.
+
+    Attributes:
+        check: the check's name.
+    """
+
+    def __init__(self, check: Check, component: str, got: str) -> None:
+        self.check = check.name
+        rows = [("rule", check.says), ("got", got), ("why", check.why), ("do", check.do)]
+        lines = [f"  {label + ':':<6}{text}" for label, text in rows]
+        super().__init__("\n".join([f"{component} fails the check {check.name}", *lines]))
+
+
+class NotApplicable(Exception):  # noqa: N818  # no error: there is nothing to check
+    """The rule says nothing about this component."""
+
+
+class _Complaint(Exception):  # noqa: N818  # never leaves this module
+    """What a check found wrong."""
+
+
+def require(condition: object, got: str) -> None:
+    """Inside a check: complain with what was got instead."""
+    if not condition:
+        raise _Complaint(got)
+
+
+class Subject:
+    """The component under test, made afresh whenever a check asks for it.
+
+    Args:
+        kind: which contract it keeps.
+        what: a Component, or a function that makes an instance.
+        settings: for a Component, settings other than the defaults.
+    """
+
+    def __init__(self, kind: Kind, what: Component | Factory, settings: Mapping[str, Any] | None = None) -> None:
+        self.kind = kind
+        self.component = what if isinstance(what, Component) else None
+        self.settings = dict(settings or {})
+        self.name = what.name if isinstance(what, Component) else getattr(what, "__name__", repr(what))
+        self._what = what
+        self._remembered: dict[str, Any] = {}
+        if self.component is not None and not self.component.requires <= ABILITIES:
+            raise ConfigError(
+                f"the kit's known problem cannot serve {self.name}",
+                got=f"requires {', '.join(sorted(self.component.requires))}",
+                expected=f"nothing but {', '.join(sorted(ABILITIES))}",
+            )
+
+    @property
+    def known(self) -> KnownProblem:
+        return known_problem()
+
+    def provides(self, ability: str) -> bool:
+        """Whether an ability is declared; one made by a factory is taken to declare nothing."""
+        return self.component is not None and ability in self.component.provides
+
+    def make(self, *, seed: int = 0) -> Any:
+        """A new instance; as in a run, the global generators are seeded around its making."""
+        arguments = () if self.kind == "dataset" else (SPEC,)
+        with isolated_global_rng(seed):
+            if isinstance(self._what, Component):
+                made = self._what.make(self._what.config.model_validate(self.settings), *arguments)
+            else:
+                made = self._what(*arguments)
+        made.name = self.name
+        return made
+
+    def once(self, name: str, work: Callable[[], Any]) -> Any:
+        """Do something costly once for all checks of this component."""
+        if name not in self._remembered:
+            self._remembered[name] = work()
+        return self._remembered[name]
+
+
+@dataclass(frozen=True)
+class Check:
+    """One rule of a contract, and the function that tries it on a component.
+
+    Attributes:
+        name: of the check, like `resumed_search_equals_straight_run`.
+        says: the rule.
+        why: what goes wrong in a run where it is broken.
+        do: how to mend a component that breaks it.
+        function: complains through `require`, or raises.
+    """
+
+    name: str
+    says: str
+    why: str
+    do: str
+    function: Callable[[Subject], None]
+
+    def run(self, subject: Subject) -> None:
+        """Try the rule.
+
+        Raises:
+            CheckFailed: it is broken.
+            NotApplicable: it says nothing about this component.
+        """
+        try:
+            with _globals_restored():
+                self.function(subject)
+        except _Complaint as complaint:
+            raise CheckFailed(self, subject.name, str(complaint)) from None
+        except NotApplicable:
+            raise
+        except Exception as error:
+            got = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise CheckFailed(self, subject.name, got) from error
+
+
+UNUSUAL_SEED = 0x5EED_0F_C0DE  # so that a component that seeds with 0 does not go unnoticed
+CHECKS: dict[Kind, list[Check]] = {kind: [] for kind in KINDS}
+
+
+def rule(
+    *kinds: Kind, says: str, why: str, do: str
+) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
+    """Make a function a check of these kinds of component; its name is the check's name."""
+
+    def register(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
+        for kind in kinds:
+            CHECKS[kind].append(Check(function.__name__, says, why, do, function))
+        return function
+
+    return register
+
+
+def run_checks(
+    kind: Kind, what: Component | Factory, settings: Mapping[str, Any] | None, only: Collection[str] | None
+) -> None:
+    """Run the checks of a kind, in order; the first that fails raises."""
+    names = [check.name for check in CHECKS[kind]]
+    for name in only or ():
+        if name not in names:
+            raise ConfigError(f"there is no check '{name}' of a {kind}", expected=nearest(name, names))
+    subject = Subject(kind, what, settings)
+    for check in CHECKS[kind]:
+        if only is None or check.name in only:
+            try:
+                check.run(subject)
+            except NotApplicable:
+                continue
+
+
+def same(a: object, b: object) -> bool:
+    """Whether two values are equal to the last bit; looks into lists, mappings and frozen dataclasses."""
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.dtype == b.dtype and a.shape == b.shape and bool(torch.equal(a.nan_to_num(), b.nan_to_num()))
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple) and isinstance(b, list | tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    if hasattr(a, "__dataclass_fields__") and type(a) is type(b):
+        return same(vars(a), vars(b))
+    return bool(a == b)
+
+
+def _globals() -> dict[str, Any]:
+    kind, keys, *rest = np.random.get_state()
+    return {
+        "Python's random state": random.getstate(),
+        "numpy's random state": (kind, torch.from_numpy(np.array(keys)).long(), rest),
+        "torch's random state": torch.get_rng_state(),
+        "torch's gradient mode": torch.is_grad_enabled(),
+        "torch's default dtype": torch.get_default_dtype(),
+        "torch's number of threads": torch.get_num_threads(),
+    }
+
+
+@contextmanager
+def globals_watched() -> Iterator[None]:
+    """Complain about global state that is changed inside."""
+    before = _globals()
+    yield
+    after = _globals()
+    changed = [name for name in before if not same(before[name], after[name])]
+    require(not changed, f"{', '.join(changed)} changed")
+
+
+@contextmanager
+def _globals_restored() -> Iterator[None]:
+    grad, dtype, threads = torch.is_grad_enabled(), torch.get_default_dtype(), torch.get_num_threads()
+    try:
+        with isolated_global_rng(UNUSUAL_SEED):
+            yield
+    finally:
+        torch.set_grad_enabled(grad)
+        torch.set_default_dtype(dtype)
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+
+
+@rule(
+    *KINDS,
+    says="settings that do not exist are refused",
+    why="a misspelt setting would be ignored, and the run would not be what its user asked for",
+    do="derive the settings from modeldebug.ComponentConfig, and leave `extra` as it is",
+)
+def unknown_settings_are_refused(subject: Subject) -> None:
+    if subject.component is None:
+        raise NotApplicable("a factory has no settings")
+    try:
+        subject.component.config.model_validate({**subject.settings, "no_such_setting": 1})
+    except ValidationError as error:
+        kinds = {e["type"] for e in error.errors()}
+        require(kinds == {"extra_forbidden"}, f"the given settings are refused: {error}")
+        return
+    require(False, "'no_such_setting' was accepted")
+
+
+def kind_of(component: Component, settings: Mapping[str, Any] | None = None) -> Kind:
+    """Which contract a component keeps, found by making one.
+
+    Raises:
+        ConfigError: none.
+    """
+    from ..external import _CONTRACTS
+
+    config = component.config.model_validate(dict(settings or {}))
+    try:
+        made = component.make(config, SPEC)
+    except TypeError:  # data sets are made without a description of the data
+        made = component.make(config)
+    for kind, contract in _CONTRACTS.items():
+        if isinstance(made, contract):
+            return kind
+    raise ConfigError(
+        f"the component {component.name} keeps no contract",
+        got=type(made).__name__,
+        expected="a subclass of " + ", ".join(contract.__name__ for contract in _CONTRACTS.values()),
+    )

@@ -1,0 +1,38 @@
+"""Numbers in words, for the console, the report and messages. What was not measured is a dash, never 0."""
+
+from __future__ import annotations
+
+DASH = "-"
+
+
+def percent(share: float | None) -> str:
+    """A share of one.
+
+    >>> percent(0.9724), percent(None)
+    ('97.2 %', '-')
+    """
+    return DASH if share is None else f"{100 * share:.1f} %"
+
+
+def count(number: int | None, noun: str) -> str:
+    """A number of things.
+
+    >>> count(1, "query"), count(1200, "query"), count(None, "region")
+    ('1 query', '1,200 queries', '- regions')
+    """
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{DASH if number is None else format(number, ',')} {noun if number == 1 else plural}"
+
+
+def duration(seconds: float) -> str:
+    """A time.
+
+    >>> [duration(s) for s in (0.004, 4.21, 59, 150, 7500)]
+    ['under 0.1 s', '4.2 s', '59 s', '2 min 30 s', '2 h 5 min']
+    """
+    if seconds < 0.1:
+        return "under 0.1 s"
+    if seconds < 59.5:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modeldebug.cli.console import LiveConsole, PlainConsole, make_console
+from modeldebug.cli.summary import next_steps, summarise
+from modeldebug.cli.words import stage_result
+from modeldebug.events import Event
+
+
+def results(**changes: Any) -> dict[str, Any]:
+    """The results of a run that found and fixed something."""
+    search = {
+        "queries": 1000, "origins": 90, "found": 50, "failures": 40, "distinct_origins": 12,
+        "genuine": 20, "third_class": 4, "drift": 12, "abstained": 4,
+    }  # fmt: skip
+    columns = {"before": 0.97, "after": 0.968, "control": 0.972, "failures_alone": 0.96}
+    return {
+        "test_accuracy": columns,
+        "region_accuracy": columns | {"before": 0.1, "after": 0.99},
+        "region_purity": 0.91,
+        "clusters": 9,
+        "regions": 5,
+        "search": search,
+        "reconstruction_accuracy": {"classifier": 0.97, "oracle": 0.95},
+        "oracle_accuracy": 0.99,
+        "oracle_abstained": 0.02,
+        "auditor_accuracy": 0.98,
+        "auditor_abstained": 0.05,
+        "lambda": 0.1,
+        "correction_skipped": None,
+        "warnings": [],
+        "seconds": {"total": 61.2},
+        **changes,
+    }
+
+
+NOTHING = dict.fromkeys(("before", "after", "control", "failures_alone"))
+SKIPPED = {
+    "regions": 0,
+    "region_purity": None,
+    "lambda": None,
+    "region_accuracy": NOTHING,
+    "test_accuracy": NOTHING | {"before": 0.97},
+}
+
+
+def test_a_good_run_is_told_in_numbers() -> None:
+    summary = summarise(results())
+    assert summary.headline.startswith("5 regions of look-alike images")
+    assert "99.0 %" in summary.headline
+    assert summary.accuracies == (
+        ("test images", "97.0 %", "96.8 %", "97.2 %", "96.0 %"),
+        ("regions", "10.0 %", "99.0 %", "97.2 %", "96.0 %"),
+    )
+    assert [row[:3] for row in summary.failures] == [
+        ("genuine", "20", "50.0 %"),
+        ("third class", "4", "10.0 %"),
+        ("drift", "12", "30.0 %"),
+        ("abstained", "4", "10.0 %"),
+    ]
+    facts = dict(summary.facts)
+    assert facts["found"] == "50 failures in 1,000 queries; 40 kept, from 12 of 90 training images"
+    assert facts["auditor"] == "answers 95.0 % of the real test images, 98.0 % of them right"
+    assert facts["clusters"] == "9 clusters of failures; 5 kept as regions, mean purity 0.91"
+    assert facts["lambda"] == "0.1"
+
+
+def test_no_failures_at_all_is_a_good_outcome() -> None:
+    none = dict.fromkeys(("found", "failures", "genuine", "third_class", "drift", "abstained", "distinct_origins"), 0)
+    reason = "no failures were found"
+    summary = summarise(results(**SKIPPED, search=results()["search"] | none, clusters=0, correction_skipped=reason))
+    assert "No failures were found" in summary.headline
+    assert "good outcome" in summary.headline
+    assert summary.failures[0][1:3] == ("0", "-")
+    assert dict(summary.facts)["lambda"] == f"- (correction was skipped: {reason})"
+
+
+def test_no_region_is_a_good_outcome_but_not_where_generator_or_oracle_are_to_blame() -> None:
+    skipped = SKIPPED | {"correction_skipped": "no cluster was kept as a region"}
+    assert "good outcome" in summarise(results(**skipped)).headline
+    assert "good outcome" not in summarise(results(**skipped, warnings=["poor"])).headline
+    assert "good outcome" not in summarise(results(**skipped, oracle_abstained=0.9)).headline
+
+
+def test_what_was_not_measured_is_a_dash_with_its_reason() -> None:
+    unjudged = results()["search"] | dict.fromkeys(("genuine", "third_class", "drift", "abstained"))
+    summary = summarise(results(search=unjudged, reconstruction_accuracy={"classifier": None, "oracle": None}))
+    assert {row[1:3] for row in summary.failures} == {("-", "-")}
+    facts = dict(summary.facts)
+    assert facts["auditor"].startswith("- (no auditor")
+    assert facts["generator"].startswith("- (it cannot encode")
+
+
+def test_next_steps_name_the_corrected_weights_only_where_there_are_some() -> None:
+    run = Path("runs/x")
+    assert [label for label, _ in next_steps(results(), run)] == ["report", "weights", "next"]
+    assert [label for label, _ in next_steps(results(correction_skipped="nothing"), run)] == ["report", "next"]
+
+
+def test_a_stage_of_a_later_version_is_simply_done() -> None:
+    assert stage_result("something-new", {}) == "done"
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+EVENTS = [
+    Event("run_started", "runs/x"),
+    Event("stage_started", "runs/x", "generator", overall=0.3),
+    Event("stage_finished", "runs/x", "generator", data={"latent_size": 10}, overall=0.3),
+    Event("warning", "runs/x", "gate", "reconstructions are poor"),
+    Event("progress", "runs/x", "search", "step 3/9", done=0.3, overall=0.37, eta=23.4),
+    Event("run_finished", "runs/x", overall=1.0),
+]
+
+
+def test_on_a_terminal_a_bar_shows_the_time_left_and_stages_leave_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = Terminal()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stdout", terminal)
+    with make_console(quiet=False, json=False) as console:
+        assert isinstance(console, LiveConsole)
+        for event in EVENTS[:-1]:
+            console(event)
+    shown = terminal.getvalue()
+    for text in ("37 %", "23 s left", "step 3/9", "trained; 10 latent dimensions", "reconstructions are poor"):
+        assert text in shown
+
+
+def test_quiet_still_shows_warnings(capsys: pytest.CaptureFixture[str]) -> None:
+    with PlainConsole(quiet=True) as console:
+        for event in EVENTS:
+            console(event)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == "Warning: reconstructions are poor\n"

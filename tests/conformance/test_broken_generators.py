@@ -1,0 +1,145 @@
+"""Each generator check catches a generator that breaks its rule, and passes one that keeps them all."""
+
+import pytest
+import torch
+from twins import LenientConfig, assert_caught, assert_every_check_has_a_twin, component
+
+from modeldebug.testing import PlantedGenerator, check_generator
+
+
+class Reference(PlantedGenerator):
+    """The planted generator, with something to learn: a gain that starts wrong and is right after `fit`."""
+
+    def __init__(self, config, spec):
+        super().__init__(config, spec)
+        self.gain = torch.rand(1)
+
+    def _fit(self, data, context):
+        self.gain = torch.ones(1) + 1e-3 * torch.rand(1, generator=context.rng)
+
+    def _decode(self, z, condition):
+        return super()._decode(z * self.gain, condition)
+
+    def state_dict(self):
+        return {"gain": self.gain}
+
+    def load_state_dict(self, state):
+        self.gain = state["gain"].clone()
+
+
+class TooBright(Reference):
+    def _decode(self, z, condition):
+        return 2 * super()._decode(z, condition)
+
+
+class Grey(Reference):
+    def _decode(self, z, condition):
+        return 0 * super()._decode(z, condition) + 0.9
+
+
+class Detached(Reference):
+    def _decode(self, z, condition):
+        return super()._decode(z.detach(), condition)
+
+
+class Noisy(Reference):
+    def _decode(self, z, condition):
+        return super()._decode(z + 0.1 * torch.randn(z.shape), condition)
+
+
+class NormalisedOverTheBatch(Reference):
+    def _decode(self, z, condition):
+        return super()._decode(z - z.mean(0), condition)
+
+
+class SamplesFromGlobals(Reference):
+    def _sample(self, n, rng):
+        return torch.randn(n, 2)
+
+
+class SamplesAlwaysTheSame(Reference):
+    def _sample(self, n, rng):
+        return torch.randn(n, 2, generator=torch.Generator().manual_seed(0))
+
+
+class FitsAnyhow(Reference):
+    fits = 0
+
+    def _fit(self, data, context):
+        FitsAnyhow.fits += 1
+        self.gain = torch.full((1,), 1 + 1e-3 * FitsAnyhow.fits)
+
+
+class ForgetsWhatItLearned(Reference):
+    def load_state_dict(self, state):
+        return None
+
+
+class Overwrites(Reference):
+    def _decode(self, z, condition):
+        return super()._decode(z.mul_(1.01), condition)
+
+
+class OverwritesTrainingImages(Reference):
+    def _fit(self, data, context):
+        super()._fit(data, context)
+        data.images.mul_(0.999)
+
+
+class SeedsGlobals(Reference):
+    def _decode(self, z, condition):
+        torch.manual_seed(0)
+        return super()._decode(z, condition)
+
+
+class SwitchesGradientsOff(Reference):
+    def _encode(self, x, condition):
+        torch.set_grad_enabled(False)
+        return super()._encode(x, condition)
+
+
+BOTH = ("encode", "gradients")
+TWINS = {
+    "unknown_settings_are_refused": (component(Reference, *BOTH, config=LenientConfig), "was accepted"),
+    "shapes_and_ranges": (component(TooBright, *BOTH), "out of range"),
+    "reconstructs_training_images": (component(Grey, *BOTH), "mean squared error"),
+    "decodes_with_gradients": (component(Detached, *BOTH), "do not depend on the codes"),
+    "decoding_repeats": (component(Noisy, *BOTH), "images that differ"),
+    "rows_do_not_mix": (component(NormalisedOverTheBatch, *BOTH), "other codes stand beside"),
+    "sampling_is_seeded": (component(SamplesFromGlobals, *BOTH), "other draws for the same seed"),
+    "fitting_repeats": (component(FitsAnyhow, *BOTH), "other weights"),
+    "state_round_trip": (component(ForgetsWhatItLearned, *BOTH), "other images"),
+    "inputs_are_left_alone": (component(Overwrites, *BOTH), "changed codes"),
+    "globals_are_left_alone": (component(SeedsGlobals, *BOTH), "torch's random state changed"),
+}
+MORE_TWINS = [
+    ("sampling_is_seeded", component(SamplesAlwaysTheSame), "the same draws for another seed"),
+    ("inputs_are_left_alone", component(OverwritesTrainingImages), "changed training images"),
+    ("globals_are_left_alone", component(SwitchesGradientsOff, "encode"), "gradient mode changed"),
+]
+
+
+def test_reference_generator_passes_every_check():
+    check_generator(component(Reference, *BOTH))
+
+
+def test_generator_factory_is_checked_like_a_component():
+    check_generator(lambda spec: Reference(LenientConfig(), spec))
+
+
+def test_abilities_that_are_not_declared_are_not_asked_for():
+    check_generator(component(Detached), only=["decodes_with_gradients", "reconstructs_training_images"])
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_broken_generator_fails_its_check(name):
+    assert_caught(check_generator, name, *TWINS[name])
+
+
+@pytest.mark.parametrize(("name", "twin", "words"), MORE_TWINS)
+def test_generator_broken_in_another_way_fails_the_same_check(name, twin, words):
+    assert_caught(check_generator, name, twin, words)
+
+
+def test_every_generator_check_has_a_broken_twin():
+    assert_every_check_has_a_twin("generator", TWINS)

@@ -1,0 +1,170 @@
+"""Each searcher check catches a searcher that breaks its rule, and passes one that keeps them all."""
+
+import pytest
+import torch
+from twins import LenientConfig, assert_caught, assert_every_check_has_a_twin, component
+
+from modeldebug import Candidates, Component, ComponentConfig, ConfigError, Searcher, rng_for, spawn
+from modeldebug.testing import check_searcher
+
+STEPS = 3
+
+
+class Reference(Searcher[ComponentConfig]):
+    """Gaussian noise around every origin, in three steps; proposes all that fails."""
+
+    def _start(self, problem, rng):
+        return {"seed": spawn(rng), "step": 0, "seen": torch.zeros(len(problem.origins)), "done": False}
+
+    def _codes(self, problem, rng):
+        origin = torch.arange(len(problem.origins)).repeat_interleave(10)
+        return origin, problem.origins.z[origin] + 0.5 * torch.randn(len(origin), 2, generator=rng)
+
+    def _step(self, problem, state):
+        origin, z = self._codes(problem, rng_for(state["seed"], state["step"]))
+        evaluation = problem.evaluate(z, origin=origin)
+        rows = evaluation.failing.nonzero()[:, 0]
+        step = state["step"] + 1
+        after = {**state, "step": step, "seen": state["seen"] + 1, "done": step == STEPS}
+        return after, Candidates(z=z[rows], origin=origin[rows], evaluation=evaluation.id[rows])
+
+    def progress(self, state):
+        return state["step"] / STEPS
+
+
+class Endless(Reference):
+    def _step(self, problem, state):
+        after, candidates = super()._step(problem, state)
+        return {**after, "done": False, "step": 1}, candidates
+
+
+class Forger(Reference):
+    def _step(self, problem, state):
+        after, candidates = super()._step(problem, state)
+        return after, Candidates(z=candidates.z + 1, origin=candidates.origin, evaluation=candidates.evaluation)
+
+
+class AsksTheClassifierItself(Reference):
+    def _step(self, problem, state):
+        problem._classifier.probs(problem._generator.decode(problem.origins.z))
+        return super()._step(problem, state)
+
+
+class TurnsTheMeterBack(Reference):
+    def _step(self, problem, state):
+        answer = super()._step(problem, state)
+        problem.meter.queries = 0
+        return answer
+
+
+class RemembersOnSelf(Reference):
+    steps = 0
+
+    def _codes(self, problem, rng):
+        self.steps += 1
+        origin, z = super()._codes(problem, rng)
+        return origin, z + 0.1 * self.steps
+
+
+class StateOfNumpyNumbers(Reference):
+    def _start(self, problem, rng):
+        import numpy as np
+
+        return {**super()._start(problem, rng), "scale": np.float64(1.0)}
+
+
+class DrawsFromGlobals(Reference):
+    def _codes(self, problem, rng):
+        with torch.random.fork_rng():
+            torch.seed()
+        origin, z = super()._codes(problem, rng)
+        return origin, z + 0.1 * torch.randn(z.shape)
+
+
+class OwnSeed(Reference):
+    def _codes(self, problem, rng):
+        return super()._codes(problem, torch.Generator().manual_seed(0))
+
+
+class WritesIntoItsState(Reference):
+    def _step(self, problem, state):
+        state["seen"] += 1
+        return super()._step(problem, state)
+
+
+class MovesOrigins(Reference):
+    def _step(self, problem, state):
+        problem.origins.z.add_(1e-3)
+        return super()._step(problem, state)
+
+
+class FirstFailure(Reference):
+    """Takes the first failing draw, and stumbles where there is none."""
+
+    def _step(self, problem, state):
+        after, candidates = super()._step(problem, state)
+        candidates.z[0]
+        return after, candidates
+
+
+class Blind(Reference):
+    """Draws from the prior."""
+
+    def _codes(self, problem, rng):
+        origin, z = super()._codes(problem, rng)
+        return origin, problem.sample_prior(len(z), rng)
+
+    def _step(self, problem, state):
+        after, _ = super()._step(problem, state)
+        origin, z = self._codes(problem, rng_for(state["seed"], state["step"]))
+        return after, Candidates(z=z, origin=origin)
+
+
+TWINS = {
+    "unknown_settings_are_refused": (component(Reference, config=LenientConfig), "was accepted"),
+    "search_ends_and_can_be_judged": (component(Endless), "no end after"),
+    "every_query_is_metered": (component(AsksTheClassifierItself), "went around the problem"),
+    "resumed_search_equals_straight_run": (component(RemembersOnSelf), "other candidates in step 1"),
+    "search_repeats": (component(DrawsFromGlobals), "other candidates for the same seed"),
+    "seeds_differ": (component(OwnSeed), "the same candidates"),
+    "inputs_are_left_alone": (component(WritesIntoItsState), "a changed state"),
+    "globals_are_left_alone": (component(DrawsFromGlobals), "torch's random state changed"),
+    "nothing_to_find_is_no_error": (component(FirstFailure), "IndexError"),
+    "finds_planted_failures": (component(Blind), "planted failures among"),
+}
+MORE_TWINS = [
+    ("search_ends_and_can_be_judged", component(Forger), "not what it evaluated"),
+    ("every_query_is_metered", component(TurnsTheMeterBack), "a meter at 0"),
+    ("resumed_search_equals_straight_run", component(StateOfNumpyNumbers), "Error"),
+    ("inputs_are_left_alone", component(MovesOrigins), "changed origins"),
+]
+
+
+def test_reference_searcher_passes_every_check():
+    check_searcher(component(Reference))
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_broken_searcher_fails_its_check(name):
+    assert_caught(check_searcher, name, *TWINS[name])
+
+
+@pytest.mark.parametrize(("name", "twin", "words"), MORE_TWINS)
+def test_searcher_broken_in_another_way_fails_the_same_check(name, twin, words):
+    assert_caught(check_searcher, name, twin, words)
+
+
+def test_every_searcher_check_has_a_broken_twin():
+    assert_every_check_has_a_twin("searcher", TWINS)
+
+
+def test_known_problem_refuses_a_searcher_that_needs_more_than_it_has():
+    needy = Component("needy", "", ComponentConfig, Reference, requires=frozenset({"conditional"}))
+    with pytest.raises(ConfigError, match="cannot serve needy"):
+        check_searcher(needy)
+
+
+def test_unknown_check_is_answered_with_the_nearest():
+    with pytest.raises(ConfigError, match="no check 'seeds_difer'") as caught:
+        check_searcher(component(Reference), only=["seeds_difer"])
+    assert "did you mean 'seeds_differ'?" in str(caught.value)

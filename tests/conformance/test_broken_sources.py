@@ -1,0 +1,112 @@
+"""Each check of data sets and of classifiers catches one that breaks its rule."""
+
+import pytest
+import torch
+from pydantic import ConfigDict
+from torch import nn
+from twins import LenientConfig, assert_caught, assert_every_check_has_a_twin, component
+
+from modeldebug import ClassifierConfig, ClassifierSource, ComponentConfig, DatasetSource, split, train_network
+from modeldebug.testing import check_classifier, check_dataset, parametrize_with_checks
+
+
+class Images(DatasetSource[ComponentConfig]):
+    def _load(self, rng):
+        images = torch.rand(50, 1, 4, 4, generator=rng)
+        return split(images, torch.arange(50) % 2, classes=("a", "b"), rng=rng)
+
+
+class OneClass(Images):
+    def _load(self, rng):
+        return split(torch.rand(50, 1, 4, 4), torch.zeros(50, dtype=torch.int64), classes=("a",), rng=rng)
+
+
+class SplitsAnyhow(Images):
+    def _load(self, rng):
+        return super()._load(torch.default_generator)
+
+
+DATASET_TWINS = {
+    "unknown_settings_are_refused": (component(Images, config=LenientConfig), "was accepted"),
+    "splits_are_usable": (component(OneClass), "one class only"),
+    "loading_repeats": (component(SplitsAnyhow), "other splits"),
+    "globals_are_left_alone": (component(SplitsAnyhow), "torch's random state changed"),
+}
+
+
+class Trained(ClassifierConfig):
+    train: bool = True
+
+
+class Lenient(ClassifierConfig):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Linear(ClassifierSource[ClassifierConfig]):
+    def _make(self):
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
+
+    def _train(self, module, data, context):
+        def loss(x, y, step):
+            return nn.functional.cross_entropy(module(x), y)
+
+        optimizer = torch.optim.Adam(module.parameters(), lr=0.05)
+        train_network(module, loss, data.train, optimizer=optimizer, epochs=5, batch_size=64, context=context)
+
+
+class NormalisedOverTheBatch(Linear):
+    def _make(self):
+        class Centred(nn.Module):
+            def forward(self, x):
+                return x.flatten(1)[:, 2:6] - x.flatten(1)[:, 2:6].mean(0)
+
+        return Centred()
+
+
+class MadeAnyhow(Linear):
+    made = 0
+
+    def _make(self):
+        module = super()._make()
+        MadeAnyhow.made += 1
+        nn.init.constant_(module[1].bias, MadeAnyhow.made)
+        return module
+
+
+class NeverLearns(Linear):
+    def _train(self, module, data, context):
+        return None
+
+
+CLASSIFIER_TWINS = {
+    "unknown_settings_are_refused": (component(Linear, config=Lenient), "was accepted"),
+    "answers_fit_the_data": (component(NormalisedOverTheBatch, config=ClassifierConfig), "stand beside them"),
+    "making_and_training_repeat": (component(MadeAnyhow, config=Trained), "other weights after making it"),
+    "training_learns": (component(NeverLearns, config=Trained), "held-out images right"),
+}
+
+
+def test_reference_data_set_and_classifiers_pass_every_check():
+    check_dataset(component(Images))
+    check_classifier(component(Linear, config=Trained))
+    check_classifier(component(Linear, config=ClassifierConfig))
+
+
+@pytest.mark.parametrize("name", DATASET_TWINS)
+def test_broken_data_set_fails_its_check(name):
+    assert_caught(check_dataset, name, *DATASET_TWINS[name])
+
+
+@pytest.mark.parametrize("name", CLASSIFIER_TWINS)
+def test_broken_classifier_fails_its_check(name):
+    assert_caught(check_classifier, name, *CLASSIFIER_TWINS[name])
+
+
+def test_every_source_check_has_a_broken_twin():
+    assert_every_check_has_a_twin("dataset", DATASET_TWINS)
+    assert_every_check_has_a_twin("classifier", CLASSIFIER_TWINS)
+
+
+@parametrize_with_checks([component(Images), (component(Linear, config=Trained), {"train": True})])
+def test_third_party_needs_one_decorator(check):
+    check()

@@ -1,0 +1,69 @@
+"""Every default component passes the conformance kit, with settings that train for a second."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from modeldebug_classifiers.plugin import modeldebug_classifiers
+from modeldebug_datasets.plugin import modeldebug_datasets
+from modeldebug_defuse.plugin import (
+    modeldebug_clusterers,
+    modeldebug_correctors,
+    modeldebug_generators,
+    modeldebug_searchers,
+)
+from modeldebug_labelers.plugin import modeldebug_labelers
+from PIL import Image
+
+from modeldebug.testing import check_dataset, parametrize_with_checks
+
+SHORT = {
+    "cnn": {"epochs": 4},
+    "digits": {"limit": 300},
+    "vae": {"epochs": 12, "hidden": 32, "channels": 8, "latent": 3},
+    "beta-noise": {"draws": 40, "scale": 4.0, "block": 10},
+    "dp-gmm": {"components": 6},
+    "oracle": {"members": 2, "epochs": 6, "width": 8},
+    "lambda": {"lambdas": (0.1, 1.0), "batch_size": 64, "epochs": 6},
+}
+DATASETS = {component.name: component for component in modeldebug_datasets()}
+COMPONENTS = [
+    DATASETS["digits"],
+    *modeldebug_classifiers(),
+    *modeldebug_generators(),
+    *modeldebug_searchers(),
+    *modeldebug_clusterers(),
+    *modeldebug_labelers(),
+    *modeldebug_correctors(),
+]
+
+
+@parametrize_with_checks([(component, SHORT[component.name]) for component in COMPONENTS])
+def test_default_component_keeps_its_contract(check: Callable[[], None]):
+    check()
+
+
+@parametrize_with_checks([next(c for c in COMPONENTS if c.name == "beta-noise")])
+def test_beta_noise_keeps_its_contract_with_its_own_settings(check: Callable[[], None]):
+    check()
+
+
+@parametrize_with_checks([(next(c for c in COMPONENTS if c.name == "dp-gmm"), {"components": 5, "within": "expected"})])
+def test_dp_gmm_within_expected_labels_keeps_its_contract(check: Callable[[], None]):
+    check()
+
+
+def test_arrays_keep_the_contract_of_data_sets(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (60, 1, 8, 8), dtype=np.uint8)
+    np.savez(tmp_path / "data.npz", images=images, labels=np.arange(60) % 3)
+    check_dataset(DATASETS["arrays"], {"path": str(tmp_path / "data.npz")})
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_folders_keep_the_contract_of_data_sets(tmp_path, channels):
+    rng = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        for i in range(10):
+            Image.fromarray(rng.integers(0, 256, (9, 7, 3), dtype=np.uint8)).save(tmp_path / name / f"{i}.png")
+    check_dataset(DATASETS["folder"], {"path": str(tmp_path), "size": 8, "channels": channels})

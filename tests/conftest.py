@@ -1,0 +1,41 @@
+"""What many tests share: one finished run of the preset `tiny`."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks this small are slower with more; read when torch is imported
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from modeldebug.cli import program
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished run: its folder, and what `--json` printed."""
+
+    folder: Path
+    stream: str
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """Made once; look, but change nothing (`run_copy` may be changed)."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    done = CliRunner().invoke(program, ["run", "--preset", "tiny", "--out", str(folder), "--json"])
+    assert done.exit_code == 0, done.output
+    return Finished(folder, done.stdout)
+
+
+@pytest.fixture
+def run_copy(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the finished run: the folder `run` of the working folder."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(finished.folder, "run")
+    return Path("run")

@@ -1,0 +1,121 @@
+import pytest
+import torch
+
+from modeldebug.judging import (
+    ABSTAINED,
+    DRIFT,
+    GENUINE,
+    JUDGEMENTS,
+    THIRD_CLASS,
+    count_judgements,
+    judge_failures,
+    judge_region,
+    majority,
+    wilson,
+)
+
+
+def votes(*rows):
+    return torch.tensor(rows)
+
+
+@pytest.mark.parametrize(
+    ("row", "label"),
+    [
+        ([1, 1, 0], 1),
+        ([0, 1, 2], -1),  # a tie of three
+        ([0, 0, 1, 1], -1),  # a tie of two
+        ([-1, -1, 2], -1),  # "none of the above" has the majority
+        ([-1, 2, 2], 2),
+        ([-1, 2], -1),  # a tie with "none of the above"
+        ([2, -2, -2], 2),  # who was not asked does not vote
+        ([-2, -2, -2], -1),
+    ],
+)
+def test_majority_of_votes(row, label):
+    assert majority(votes(row), 3).tolist() == [label]
+
+
+def test_agreement_must_be_exceeded_not_reached():
+    assert majority(votes([1, 1, 0, 2]), 3, agreement=0.5).tolist() == [-1]
+    assert majority(votes([1, 1, 1, 2]), 3, agreement=0.5).tolist() == [1]
+    assert majority(votes([1, 1, -2, -2]), 3, agreement=0.5).tolist() == [1]  # of those who were asked
+
+
+def test_votes_of_every_class_are_counted():
+    assert majority(torch.arange(10)[:, None], 10).tolist() == list(range(10))
+
+
+def test_failures_are_judged_by_their_label():
+    allowed = torch.eye(3).bool()[torch.tensor([0, 0, 0, 0])]
+    judged = judge_failures(allowed, torch.tensor([1, 1, 1, 1]), torch.tensor([0, 2, 1, -1]))
+    assert judged.tolist() == [GENUINE, THIRD_CLASS, DRIFT, ABSTAINED]
+
+
+def test_any_allowed_label_makes_a_failure_genuine():
+    allowed = torch.tensor([[True, True, False]])
+    for label, judgement in ((0, GENUINE), (1, GENUINE), (2, DRIFT)):
+        assert judge_failures(allowed, torch.tensor([2]), torch.tensor([label])).item() == judgement
+
+
+def test_each_failure_is_counted_once():
+    rng = torch.Generator().manual_seed(0)
+    n, k = 500, 5
+    expected = torch.randint(k, (n,), generator=rng)
+    predicted = (expected + torch.randint(1, k, (n,), generator=rng)) % k
+    label = torch.randint(-1, k, (n,), generator=rng)
+    counts = count_judgements(judge_failures(torch.eye(k).bool()[expected], predicted, label))
+    assert tuple(counts) == JUDGEMENTS
+    assert sum(counts.values()) == n
+    assert all(counts.values())
+
+
+@pytest.mark.parametrize(
+    ("hits", "n", "low", "high"),
+    [(8, 10, 0.4902, 0.9433), (0, 20, 0.0, 0.1611), (20, 20, 0.8389, 1.0), (81, 263, 0.2553, 0.3662)],
+)  # the last one: Newcombe 1998, table I
+def test_wilson_interval_has_its_published_values(hits, n, low, high):
+    assert wilson(hits, n) == pytest.approx((low, high), abs=1e-4)
+
+
+def test_wilson_interval_of_nothing_says_nothing():
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def region(labels, predicted, **changes):
+    settings = {"cluster": 3, "weight": 0.25, "size": 40, "num_classes": 3, "rho": 0.5, "min_purity": 0.8} | changes
+    return judge_region(torch.tensor(labels), torch.tensor(predicted), **settings)
+
+
+def test_region_of_one_wrong_class_is_kept_with_its_label():
+    found = region([2, 2, 2, 2, -1], [0, 0, 0, 1, 0])
+    assert (found.status, found.label, found.predicted) == ("kept", 2, 0)
+    assert (found.samples, found.abstained, found.disagree, found.purity) == (5, 1, 1.0, 1.0)
+    assert (found.purity_low, found.purity_high) == wilson(4, 4)
+    assert (found.cluster, found.weight, found.size) == (3, 0.25, 40)
+
+
+def test_region_that_is_predicted_rightly_is_correct():
+    assert region([1, 1, 1, 1], [1, 1, 1, 0]).status == "correct"
+
+
+def test_region_is_correct_when_just_rho_of_it_disagree():
+    assert region([1, 1, 1, 1], [0, 0, 1, 1]).status == "correct"
+    assert region([1, 1, 1, 1], [0, 0, 1, 1], rho=0.49).status == "kept"
+
+
+def test_region_of_low_purity_is_mixed():
+    found = region([1, 1, 1, 2], [0, 0, 0, 0])
+    assert (found.status, found.purity, found.label) == ("mixed", 0.75, 1)
+
+
+def test_region_with_a_tie_is_unlabelled_and_has_no_purity():
+    found = region([1, 1, 2, 2], [0, 0, 0, 0])
+    assert (found.status, found.label, found.purity, found.purity_low) == ("unlabelled", None, None, None)
+    assert found.disagree == 1.0
+
+
+def test_region_of_abstentions_is_unlabelled_and_has_no_rates():
+    found = region([-1, -1], [0, 0])
+    assert (found.status, found.label, found.disagree, found.purity) == ("unlabelled", None, None, None)
+    assert found.abstained == 2

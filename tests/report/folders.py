@@ -1,0 +1,209 @@
+"""Run folders made by hand, stage by stage: what each stage of a real run would have left there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from modeldebug.judging import JUDGEMENTS, count_judgements, judge_region
+from modeldebug.store import RunStore, Saved
+
+STATUSES = ("kept", "kept", "correct", "mixed", "unlabelled")
+
+
+@dataclass(frozen=True)
+class Made:
+    """What is to be in a run folder.
+
+    Attributes:
+        statuses: what each cluster is found to be.
+    """
+
+    shape: tuple[int, int, int] = (1, 8, 8)
+    classes: tuple[str, ...] = ("zero", "one", "two", "three")
+    failures: int = 60
+    statuses: tuple[str, ...] = STATUSES
+    auditor: bool = True
+    samples: int = 10
+    warning: str | None = None
+    encodes: bool = True
+    misclassified: int = 3
+    people: bool = False
+    after: float = 0.946  # region accuracy
+    own: dict[str, Any] = field(default_factory=dict)  # settings of the user's own, by "section.name"
+    report: dict[str, int] = field(default_factory=dict)
+
+    def store(self, path: Path) -> RunStore:
+        """A finished run folder."""
+        store = RunStore.create(path, _manifest(self))
+        for name, saved in _stages(self).items():
+            store.save_stage(name, "key", saved, seconds=1.5)
+        return store
+
+
+def _manifest(made: Made) -> dict[str, Any]:
+    config: dict[str, Any] = {
+        "run": {"seed": 7, "device": "auto", "batch_size": 512},
+        "search": {"origins": None, "max_failures": 50000},
+        "gate": {"classifier": 0.8, "oracle": 0.9},
+        "audit": {"agreement": 0.5},
+        "regions": {"samples": made.samples, "tau": 0.5, "rho": 0.5, "agreement": 0.5, "min_purity": 0.8},
+        "correction": {"draws": 32, "rule": "regions", "tolerance": 0.005},
+        "report": {"samples": 6, "tsne": 20, "regions": 40} | made.report,
+        "dataset": {"use": "datasets:arrays", "path": "data.npz"},
+        "classifier": {"use": "classifiers:cnn", "weights": None, "train": True},
+        "generator": {"use": "defuse:vae", "beta": 0.5},
+        "searcher": {"use": "defuse:beta-noise", "draws": 100, "scale": 8.0},
+        "clusterer": {"use": "defuse:dp-gmm", "components": 20},
+        "labeler": {"use": "labelers:human" if made.people else "labelers:oracle"},
+        "auditor": {"use": "labelers:oracle"},
+        "corrector": {"use": "defuse:lambda", "lambdas": [0.1, 1.0, 10.0]},
+    }
+    if not made.auditor:
+        del config["auditor"]
+    sources = {f"{role}.use": "preset defuse" for role in config if "use" in config[role]}
+    for name, value in made.own.items():
+        section, _, setting = name.partition(".")
+        config[section][setting] = value
+        sources[name] = "--set"
+    return {
+        "status": "done",
+        "created": "2026-01-02T03:04:05+0000",
+        "plugins": ["defuse"],
+        "preset": "defuse",
+        "config": config,
+        "sources": sources,
+        "versions": {"python": "3.11.0", "modeldebug": "0.1.0", "torch": "2.13.0"},
+        "machine": {"system": "Linux", "processors": 2, "threads": 2},
+    }
+
+
+def _stages(made: Made) -> dict[str, Saved]:
+    k, rng = len(made.classes), torch.Generator().manual_seed(0)
+    clusters = len(made.statuses) if made.failures else 0
+    assignment = torch.arange(made.failures) % max(1, clusters)
+    judged = torch.randint(4, (made.failures,), generator=rng)
+    expected = torch.randint(k, (made.failures,), generator=rng)
+    regions = _regions(made, judged, assignment, rng)
+    kept = [r for r in regions.info["regions"] if r["status"] == "kept"]
+    program = {"program": True, "accuracy": 0.991, "abstained": 0.023}
+    people = {"program": False, "accuracy": None, "abstained": None}
+    stages = {
+        "data": Saved({}, {
+            "shape": list(made.shape), "classes": list(made.classes), "sha256": "5ha256" * 8,
+            "images": {"train": 300, "validation": 100, "test": 200},
+            "per_class": {part: [1] * k for part in ("train", "validation", "test")},
+        }),
+        "classifier": Saved({}, {
+            "trained": True, "output": "logits",
+            "accuracy": {"train": 0.995, "validation": 0.98, "test": 0.965},
+        }),
+        "labeler": Saved({}, people if made.people else program),
+        "generator": Saved({}, {"latent_size": 2}),
+        "gate": _gate(made, rng),
+        "search": Saved(
+            {
+                "x": torch.rand(made.failures, *made.shape, generator=rng),
+                "probs": torch.rand(made.failures, k, generator=rng),
+                "expected": expected,
+            },
+            {
+                "queries": 12345, "steps": 3, "origins": 300, "found": made.failures, "failures": made.failures,
+                "distinct_origins": min(50, made.failures),
+            },
+        ),
+        "audit": Saved(
+            {"labels": torch.where(judged == 3, -1, expected), "judged": judged}, count_judgements(judged)
+        ) if made.auditor else Saved({}, dict.fromkeys(JUDGEMENTS)),
+        "clusters": Saved({}, {"clusters": clusters, "converged": True if clusters else None, "note": "a note"}),
+        "regions": regions,
+        "correction": _correction(made, kept),
+        "evidence": _evidence(made, clusters, bool(kept), rng),
+    }  # fmt: skip
+    return stages | ({"auditor": Saved({}, program)} if made.auditor else {})
+
+
+def _gate(made: Made, rng: torch.Generator) -> Saved:
+    info = {"classifier": 0.911, "oracle": 0.922, "images": 100, "warning": made.warning}
+    if not made.encodes:
+        return Saved({}, dict.fromkeys(info))
+    x = torch.rand(4, *made.shape, generator=rng)
+    return Saved({"x": x, "back": x.flip(0), "labels": torch.arange(4) % len(made.classes)}, info)
+
+
+def _regions(made: Made, judged: torch.Tensor, assignment: torch.Tensor, rng: torch.Generator) -> Saved:
+    """Labels and predictions that make each cluster what it is to be."""
+    if not made.failures or not made.statuses:
+        return Saved({}, {"regions": []})
+    n, k = made.samples, len(made.classes)
+    labels, predicted, rows = [], [], []
+    weights = (torch.arange(1, len(made.statuses) + 1) / sum(range(len(made.statuses) + 1))).tolist()
+    for c, status in enumerate(made.statuses):
+        label = torch.full((n,), c % k)
+        if status == "mixed":
+            label[: n // 2] = (c + 1) % k
+            label[0] = c % k
+        if status == "unlabelled":
+            label[:] = -1
+        elif n > 2:
+            label[1] = -1
+        said = (label + (0 if status == "correct" else 1 if status != "mixed" else 2)) % k
+        counts = count_judgements(judged[assignment == c]) if made.auditor else dict.fromkeys(JUDGEMENTS)
+        size = int((assignment == c).sum())
+        region = judge_region(
+            label, said, cluster=c, weight=weights[c], size=size, num_classes=k, rho=0.5, min_purity=0.8
+        )
+        assert region.status == status, (region, label, said)
+        labels.append(label)
+        predicted.append(said)
+        rows.append(vars(region) | {"failures": counts})
+    x = torch.rand(len(rows) * n, *made.shape, generator=rng)
+    return Saved({"x": x, "labels": torch.cat(labels), "predicted": torch.cat(predicted)}, {"regions": rows})
+
+
+def _correction(made: Made, kept: list[dict[str, Any]]) -> Saved:
+    if not kept:
+        return Saved({}, {"skipped": "no cluster was kept as a region" if made.failures else "no failures were found"})
+
+    def state(name: str, strength: float, test: float, region: float) -> dict[str, Any]:
+        rates = {"validation": test + 0.01, "test": test, "region_select": region - 0.01, "region_test": region}
+        return {"name": name, "strength": strength, **rates}
+
+    def group(chosen: int, images: int, *states: dict[str, Any]) -> dict[str, Any]:
+        return {"states": list(states), "chosen": chosen, "images": images}
+
+    sweep = [
+        state(f"lambda={s:g}", s, t, r) for s, t, r in ((0.1, 0.975, 0.77), (1.0, 0.96, made.after), (10.0, 0.9, 0.98))
+    ]
+    alone = [state(f"lambda={s:g}", s, t, r) for s, t, r in ((0.1, 0.955, 0.51), (1.0, 0.945, 0.612), (10.0, 0.8, 0.7))]
+    info = {
+        "skipped": None,
+        "rule": "regions",
+        "before": state("before", 0.0, 0.965, 0.213),
+        "control": group(0, 0, state("lambda=0", 0.0, 0.97, 0.254)),
+        "regions": group(1, 32 * len(kept), *sweep),
+        "failures_alone": group(1, 32 * len(kept), *alone),
+        "per_region": [{"cluster": r["cluster"], "before": 0.104, "after": 0.937} for r in kept],
+    }
+    return Saved({"corrected/weight": torch.zeros(2)}, info)
+
+
+def _evidence(made: Made, clusters: int, corrected: bool, rng: torch.Generator) -> Saved:
+    k = len(made.classes)
+    table = torch.diag(torch.full((k,), 9))
+    table[0, 1] = 4
+    confusion = {"before": table.tolist(), "after": table.tolist() if corrected else None}
+    info: dict[str, Any] = {"confusion": confusion, "misclassified_train": made.misclassified, "novelty": None}
+    tensors = {}
+    if made.misclassified and clusters:
+        info["novelty"] = [{"distance": 1.234, "label": 0, "predicted": 1}] * clusters
+        tensors["novelty/x"] = torch.rand(clusters, *made.shape, generator=rng)
+    if made.failures and made.encodes:
+        rows = torch.randperm(made.failures, generator=rng)[:20]
+        tensors["map/labels"] = torch.arange(20) % k
+        tensors["map/failures"] = rows
+        tensors["map/xy"] = torch.randn(20 + len(rows), 2, generator=rng)
+    return Saved(tensors, info)

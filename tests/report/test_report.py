@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modeldebug.report import render
+from modeldebug.report.wording import count, percent
+from modeldebug.results import summarise
+from modeldebug.store import RunStore
+
+from .folders import Made
+
+SIGNS = tuple(f"Sign number {i}: a long name, with <b>marks</b> & more" for i in range(43))
+RUNS = {
+    "kept and corrected": Made(),
+    "no failures": Made(failures=0),
+    "no regions": Made(statuses=("correct", "mixed", "unlabelled")),
+    "no clusters": Made(statuses=()),
+    "no auditor": Made(auditor=False),
+    "no encoder": Made(encodes=False),
+    "nothing misclassified in training": Made(misclassified=0),
+    "one failure": Made(failures=1, statuses=("kept",)),
+    "people label": Made(people=True),
+    "large colour images, many classes": Made(
+        shape=(3, 128, 128), classes=SIGNS, failures=120, statuses=("kept",) * 40 + ("correct",) * 20, samples=12,
+        report={"samples": 12},
+    ),
+    "two channels, not square": Made(shape=(2, 5, 9)),
+}  # fmt: skip
+VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "rect"}
+
+
+class Page(HTMLParser):
+    """A page, read strictly enough to find elements that do not match."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(html)
+        assert not self.open, f"never closed: {self.open}"
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag, f"</{tag}> closes another element"
+
+    def handle_data(self, data: str) -> None:
+        if not self.open or self.open[-1] not in ("style", "defs"):
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return re.sub(r"[ \n]+", " ", " ".join(self.words))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module", params=list(RUNS.values()), ids=list(RUNS))
+def any_run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[RunStore, str]:
+    made: Made = request.param
+    store = made.store(tmp_path_factory.mktemp("any") / "run")
+    return store, render(store)
+
+
+def page_of(made: Made, folder: Path) -> Page:
+    return Page(render(made.store(folder / "run")))
+
+
+def test_every_report_is_self_contained_and_without_scripts(any_run: tuple[RunStore, str]) -> None:
+    page = Page(any_run[1])
+    addresses = [
+        v for _, attributes in page.tags for k, v in attributes.items() if k in ("src", "href", "srcset") and v
+    ]
+    assert all(address.startswith(("data:image/", "#")) for address in addresses)
+    assert not re.findall(r"url\((?!#)", any_run[1])
+    assert "@import" not in any_run[1]
+    assert not page.all("script")
+    assert not page.all("link")
+
+
+def test_every_report_is_under_five_megabytes(any_run: tuple[RunStore, str]) -> None:
+    assert len(any_run[1].encode()) < 5_000_000
+
+
+def test_every_report_is_a_function_of_its_folder(any_run: tuple[RunStore, str]) -> None:
+    assert render(RunStore.open(any_run[0].path)) == any_run[1]
+
+
+def test_every_image_has_words_for_those_who_cannot_see_it(any_run: tuple[RunStore, str]) -> None:
+    images = Page(any_run[1]).all("img")
+    assert all(image.get("alt") for image in images)
+
+
+def test_every_number_that_was_measured_is_on_the_page(any_run: tuple[RunStore, str]) -> None:
+    store, html = any_run
+    text, results = Page(html).text, summarise(store)
+    rates: list[Any] = [*results["test_accuracy"].values(), *results["region_accuracy"].values()]
+    rates += [results["oracle_accuracy"], results["oracle_abstained"], results["auditor_accuracy"]]
+    rates += results["reconstruction_accuracy"].values()
+    assert [percent(rate) for rate in rates if rate is not None and percent(rate) not in text] == []
+    kinds = ("genuine", "third_class", "drift", "abstained")
+    if results["search"]["failures"]:
+        counts = [results["search"][kind] for kind in kinds if results["search"][kind] is not None]
+        assert [n for n in counts if f"({n:,})" not in text] == []
+    assert count(results["search"]["queries"], "query") in text
+
+
+def test_every_section_of_the_contents_exists(any_run: tuple[RunStore, str]) -> None:
+    page = Page(any_run[1])
+    places = {attributes["id"] for _, attributes in page.tags if "id" in attributes}
+    links = {str(a["href"]).removeprefix("#") for a in page.all("a")}
+    assert links <= places
+    assert len(links) >= 7
+
+
+def test_the_headline_says_what_was_found_and_what_correction_changed(tmp_path: Path) -> None:
+    headline = page_of(Made(), tmp_path).text.replace("\u00a0", " ")
+    assert (
+        "2 regions found; corrected: region accuracy 21.3 % \u2192 94.6 %, test accuracy 96.5 % \u2192 96.0 % "
+        "(control 97.0 %)" in headline
+    )
+    assert "gets 2 images (1.0 points) fewer right than the control" in headline
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(0.6, "partly corrected"), (0.22, "correction did not help")])
+def test_a_correction_that_falls_short_is_not_praised(after: float, verdict: str, tmp_path: Path) -> None:
+    assert f"2 regions found; {verdict}: region accuracy" in page_of(Made(after=after), tmp_path).text.replace(
+        "\u00a0", " "
+    )
+
+
+def test_zero_failures_are_a_good_outcome_and_said_to_be_one(tmp_path: Path) -> None:
+    text = page_of(Made(failures=0), tmp_path).text
+    assert "No failure was found" in text
+    assert "That is a good outcome." in text
+    assert "Correction was skipped: no failures were found" in text
+
+
+def test_zero_regions_are_explained(tmp_path: Path) -> None:
+    text = page_of(Made(statuses=("correct", "correct", "mixed", "unlabelled")), tmp_path).text.replace("\u00a0", " ")
+    assert "No region was kept: 60 failures in 4 clusters" in text
+    assert "2 agree with their labels on the whole" in text
+    assert "1 hold samples of several classes; 1 got no label" in text
+    assert "Correction was skipped: no cluster was kept as a region" in text
+
+
+def test_warnings_stand_above_everything_else(tmp_path: Path) -> None:
+    text = page_of(Made(warning="reconstructions are poor"), tmp_path).text
+    assert text.index("Reconstructions are poor.") < text.index("The search found")
+
+
+def test_without_an_auditor_nothing_is_said_about_what_failures_are(tmp_path: Path) -> None:
+    page = page_of(Made(auditor=False), tmp_path)
+    assert "how many are genuine is not known" in page.text
+    assert not any("genuine" in str(span.get("class")) for span in page.all("span"))
+
+
+def test_an_oracle_is_never_called_human_and_people_are_never_called_an_oracle(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    oracle, people = page_of(Made(), tmp_path / "a").text, page_of(Made(people=True), tmp_path / "b").text
+    assert "labelled by an oracle (labelers:oracle)" in oracle
+    assert "human" not in oracle
+    assert "people" not in oracle
+    assert "labelled by people (labelers:human)" in people
+    assert "the oracle that labelled" not in people
+
+
+def test_names_of_classes_cannot_become_markup(tmp_path: Path) -> None:
+    names = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "a & b")
+    page = page_of(Made(classes=names), tmp_path)
+    assert not page.all("script")
+    assert not any("onerror" in image for image in page.all("img"))
+    assert all(name in page.text for name in names)
+
+
+def test_each_kept_region_is_a_gallery_in_the_order_of_weight(tmp_path: Path) -> None:
+    page = page_of(Made(report={"samples": 4}), tmp_path)
+    assert [a["id"] for a in page.all("article")] == ["region-1", "region-0"]
+    marks = [a.get("class") for a in page.all("li") if a.get("class") in ("right", "wrong", "unlabelled")]
+    assert marks == ["wrong", "unlabelled", "wrong", "wrong"] * 2
+    assert page.text.count("\u2717 says") == 2 * 3 + 2  # and the two nearest training images
+    assert "10.4\u00a0% \u2192 93.7\u00a0%" in page.text
+
+
+def test_no_more_galleries_are_shown_than_asked_for_and_the_rest_is_listed(tmp_path: Path) -> None:
+    page = page_of(Made(statuses=("kept",) * 5, report={"regions": 2}), tmp_path)
+    assert [a["id"] for a in page.all("article")] == ["region-4", "region-3"]
+    assert re.search(r"Further regions\s+\(3\)", page.text)
+
+
+def test_small_images_are_kept_exactly_and_large_ones_are_reduced(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    small = page_of(Made(), tmp_path / "a").all("img")
+    large = page_of(Made(shape=(3, 128, 128)), tmp_path / "b").all("img")
+    crisp = [i for i in small if i.get("class") == "crisp"]
+    assert crisp
+    assert all(str(i["src"]).startswith("data:image/png") and int(str(i["width"])) % 8 == 0 for i in crisp)
+    assert not [i for i in large if i.get("class") == "crisp"]
+
+
+def test_a_page_with_many_large_galleries_shows_fewer_samples_of_each(tmp_path: Path) -> None:
+    made = Made(shape=(3, 96, 96), statuses=("kept",) * 24, samples=24, report={"samples": 24})
+    store = made.store(tmp_path / "run")
+    html = render(store)
+    shown = Page(html).text.split("Of each region the first ")[1].split(" ")[0]
+    assert 1 <= int(shown) < 24
+    assert len(html) < 5_000_000
+
+
+def test_the_report_survives_a_change_of_matplotlibs_settings(tmp_path: Path) -> None:
+    import matplotlib as mpl
+
+    store = Made().store(tmp_path / "run")
+    plain = render(store)
+    with mpl.rc_context({"axes.facecolor": "red", "font.size": 30, "svg.fonttype": "path"}):
+        assert render(store) == plain
+
+
+def test_the_report_needs_no_file_but_the_stages(tmp_path: Path) -> None:
+    store = Made().store(tmp_path / "run")
+    html = render(store)
+    for file in (tmp_path / "run").glob("*.json"):
+        manifest = json.loads(file.read_text())
+        assert file.name == "manifest.json"
+        assert str(tmp_path) not in json.dumps(manifest)
+    assert str(tmp_path) not in html
