@@ -1,6 +1,6 @@
 """The preset `defuse` on scikit-learn's digits, over several seeds: what it finds, and what correcting it costs.
 
-    python benchmarks/digits.py [--seeds 5] [--quick] [--json FILE] [--keep DIR]
+    python benchmarks/digits.py [--seeds 5] [--first 0] [--quick] [--json FILE] [--keep DIR]
 
 Prints a row for each seed, and means with 95 % intervals (Student's t over seeds). The run folders are temporary
 unless `--keep` names a folder for them. `--quick` runs one seed of the preset `tiny`: the same code in seconds.
@@ -36,7 +36,7 @@ COLUMNS = {
 T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
-def row(seed: int, preset: str, out: Path) -> dict[str, float | None]:
+def row(seed: int, preset: str, out: Path) -> dict[str, Any]:
     """One run's figures; None for what was not measured."""
     began = time.monotonic()
     run = modeldebug.run(preset=preset, settings={"run": {"seed": seed}}, out=out)
@@ -68,9 +68,20 @@ def interval(values: list[float]) -> tuple[float, float]:
     return mean, T95[min(n - 2, len(T95) - 1)] * deviation / math.sqrt(n)
 
 
+def summarise(title: str, values: list[Any]) -> float | None:
+    """Print a figure's mean, interval and range over the seeds that have it; give the mean."""
+    known = [v for v in values if v is not None]
+    if not known:
+        return None
+    mean, half = interval(known)
+    print(f"{title:<15}{mean:9.4f} ± {half:.4f}   {min(known):.4f} to {max(known):.4f}   n = {len(known)}")
+    return mean
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path)
@@ -79,30 +90,17 @@ def main() -> None:
     print("seed  " + "  ".join(COLUMNS.values()))
     rows = []
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(seeds):
+        for seed in range(args.first, args.first + seeds):
             rows.append(row(seed, preset, (args.keep or Path(folder)) / f"seed-{seed}"))
             cells = ("-" if v is None else f"{v:.4g}" for v in rows[-1].values())
-            print(
-                f"{seed:>4}  " + "  ".join(f"{c:>{len(t)}}" for c, t in zip(cells, COLUMNS.values(), strict=True)),
-                flush=True,
-            )
-    figures: dict[str, float | None] = {}
+            aligned = (f"{cell:>{len(title)}}" for cell, title in zip(cells, COLUMNS.values(), strict=True))
+            print(f"{seed:>4}  " + "  ".join(aligned), flush=True)
     print()
-    for name, title in COLUMNS.items():
-        values = [v for r in rows if (v := r[name]) is not None]
-        mean, half = interval(values) if values else (None, None)
-        figures[name] = mean
-        if values:
-            print(
-                f"{title:<15}{mean:9.4f} ± {half:.4f}   smallest {min(values):.4f}, largest {max(values):.4f}, n = {len(values)}"
-            )
-    losses = [c - a for r in rows if (c := r["test_control"]) is not None and (a := r["test_after"]) is not None]
-    if losses:
-        mean, half = interval(losses)
-        figures["test_loss_against_control"] = mean
-        print(f"{'control - after':<15}{mean:9.4f} ± {half:.4f}   largest {max(losses):.4f}")
+    figures = {name: summarise(title, [r[name] for r in rows]) for name, title in COLUMNS.items()}
+    losses = [None if r["test_after"] is None else r["test_control"] - r["test_after"] for r in rows]
+    figures["test_loss_against_control"] = summarise("control - after", losses)
     if args.json:
-        settings = {"preset": preset, "seeds": seeds, "threads": __import__("torch").get_num_threads()}
+        settings = {"preset": preset, "first_seed": args.first, "seeds": seeds}
         args.json.write_text(json.dumps({"figures": figures, "settings": settings, "rows": rows}, indent=1))
 
 

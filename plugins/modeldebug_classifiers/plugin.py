@@ -13,10 +13,10 @@ class CnnConfig(ClassifierConfig):
     train: bool = Field(True, description="train it in the run, before it is debugged")
     channels: tuple[int, int] = Field((16, 32), description="of the two convolutions")
     hidden: int = Field(64, ge=1, description="units of the fully connected layer")
-    dropout: float = Field(0.25, ge=0, lt=1, description="after the convolutions")
-    epochs: int = Field(20, ge=1, description="passes over the training images")
+    dropout: float = Field(0.4, ge=0, lt=1, description="after the convolutions")
+    epochs: int = Field(40, ge=1, description="passes over the training images")
     batch_size: int = Field(64, ge=2, description="images in a batch")
-    learning_rate: float = Field(2e-3, gt=0, description="of Adam; it falls to zero along a cosine")
+    learning_rate: float = Field(4e-3, gt=0, description="of Adam; it falls to zero along a cosine")
 
 
 @hookimpl

@@ -68,7 +68,7 @@ def modeldebug_presets() -> list[Preset]:
             {
                 **_SMALL,
                 "dataset": {"use": "datasets:digits"},
-                "classifier": {"use": "classifiers:cnn", "epochs": 30},
+                "classifier": {"use": "classifiers:cnn"},
                 "generator": {"use": "defuse:vae", "beta": 0.02, "epochs": 150, "learning_rate": 2e-3},
                 "searcher": {"use": "defuse:beta-noise", "scale": 3.0},
                 "clusterer": {"use": "defuse:dp-gmm", "within": "expected", "components": 10},

@@ -12,12 +12,14 @@ from typing import Any
 
 from .component import Kind
 from .config import Layer, RunConfig, resolve
-from .engine import execute, new_manifest, prepare
+from .engine import execute
 from .errors import ConfigError, InputError, RunFolderError, nearest
 from .events import EventBus, Listener
 from .external import component_of
+from .prepare import prepare
 from .registry import Registry
 from .results import STAGES, summarise
+from .session import new_manifest
 from .store import RunStore
 from .types import Region
 
@@ -49,7 +51,7 @@ class Run:
     @property
     def regions(self) -> tuple[Region, ...]:
         """The regions that were kept, the largest first."""
-        from .stages import load_regions
+        from .stages.regions import load_regions
 
         every = load_regions(self._store.load_stage("regions"))
         return tuple(sorted((r for r in every if r.status == "kept"), key=lambda r: -r.weight))

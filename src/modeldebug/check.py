@@ -11,7 +11,7 @@ from .batches import in_batches
 from .classifier import Classifier, detect_output
 from .component import ClassifierConfig
 from .config import ROLES, RunConfig
-from .engine import Prepared, make, prepare
+from .prepare import Prepared, make, prepare
 from .types import ImageSet, Splits
 
 WORSE = 0.05  # the wrapper is suspected where raw images are answered so much better
@@ -77,7 +77,7 @@ def check(config: RunConfig, *, trust: bool = False) -> Findings:
     splits, classifier = prepared.splits, prepared.classifier
     others = [role for role in ROLES if role in config.choices and role not in ("dataset", "classifier")]
     for role in others:
-        make(config.choices[role], splits.spec)
+        make(config, role, splits.spec)
     settings = config.choices["classifier"].config
     assert isinstance(settings, ClassifierConfig)
     accuracy = raw = stored = None

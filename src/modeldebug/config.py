@@ -86,7 +86,11 @@ class CorrectionSection(ComponentConfig):
         description="highest region accuracy within the tolerance, or (the paper) highest validation accuracy",
     )
     tolerance: float = Field(
-        0.005, ge=0, le=1, description="validation accuracy that may be lost by the rule 'regions'"
+        0.005,
+        ge=0,
+        le=1,
+        description="rule 'regions': validation accuracy that may be lost, unless the control loses it too; and region "
+        "accuracy that counts as equal",
     )
 
 
@@ -285,7 +289,7 @@ def _find(registry: Registry, kind: Kind, use: str) -> Registered:
     add_working_folder()
     is_module = module_exists(before)
     if any(r.name == use for r in registry.components(kind)):
-        if is_module:
+        if is_module and any(source.plugin == before for source in registry.plugins):
             raise ConfigError(
                 f"'{before}' is both a plugin and a module that can be imported from here",
                 got=use,
@@ -346,6 +350,14 @@ def _check_complete(config: RunConfig, registry: Registry) -> None:
                 + (", ".join(r.name for r in registry.components(kind_of(role))) or "none is loaded"),
                 fix=f"add --{role} NAME, or load a plugin with a preset: --plugins defuse,...",
             )
+    judges = [config.choices[role] for role in ("labeler", "auditor") if role in config.choices]
+    if len(judges) == 2 and judges[0].to_dict() == judges[1].to_dict():
+        raise ConfigError(
+            "the auditor is the labeler again: it would confirm its own mistakes",
+            got=f"{judges[0].registered.name} with the same settings in both roles",
+            expected="another component, or other settings: another architecture, other augmentation",
+            fix="for example --set auditor.architecture=residual",
+        )
     provided = {p for choice in config.choices.values() for p in choice.registered.component.provides}
     for choice in config.choices.values():
         missing = choice.registered.component.requires - provided

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from modeldebug import WaitingForPeople, evidence, stages
+from modeldebug import WaitingForPeople
+from modeldebug.stages import evidence, judges
 from modeldebug.results import STAGES
 
 from ..conftest import Finished
@@ -227,7 +228,7 @@ def test_weights_that_need_trust_need_it_again_on_resume(
     def interrupt(*arguments: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stages, "fit_labeler", interrupt)
+    monkeypatch.setattr(judges, "fit_labeler", interrupt)
     assert invoke("run", *options, "--out", "out", "--trust").exit_code == 130
     refused = invoke("resume", "out")
     assert refused.exit_code == 2

@@ -91,7 +91,13 @@ def test_same_component_again_keeps_the_settings(registry):
 
 def test_auditor_is_a_labeler_and_may_be_left_out(registry):
     assert "auditor" not in resolved(registry).choices
-    assert resolved(registry, {"auditor": {"use": "k"}}).choices["auditor"].registered.kind == "labeler"
+    other = {"auditor": {"use": "k", "draws": 7}}
+    assert resolved(registry, other).choices["auditor"].registered.kind == "labeler"
+
+
+def test_an_auditor_that_is_the_labeler_again_is_refused(registry):
+    with pytest.raises(ConfigError, match="labeler again"):
+        resolved(registry, {"auditor": {"use": "k"}})
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .classifier import Classifier
-from .config import ReportSection
-from .rng import derive_seed, rng_for
-from .store import Saved
-from .types import Failures, ImageSet, Origins, Region, Splits
+from ..classifier import Classifier
+from ..config import ReportSection
+from ..rng import derive_seed, rng_for
+from ..store import Saved
+from ..types import Failures, ImageSet, Origins, Region, Splits
 
 PERPLEXITY = 30  # AAAI appendix B.5
 

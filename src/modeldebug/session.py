@@ -1,0 +1,172 @@
+"""The bookkeeping around a run's stages: keys, files, seeds, progress, events, threads, the log."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from .config import Role, RunConfig
+from .context import Context
+from .events import Event, EventBus, Kind
+from .prepare import blamed_on, resolve_device
+from .rng import derive_seed, isolated_global_rng, rng_for
+from .store import RunStore, Saved
+
+# How long each stage takes, relative to the others: what the estimate of the time left starts from.
+WEIGHTS = {
+    "data": 1, "classifier": 5, "labeler": 15, "auditor": 15, "generator": 20, "gate": 1, "search": 10, "audit": 2,
+    "clusters": 8, "regions": 1, "correction": 20, "evidence": 6,
+}  # fmt: skip
+
+
+class Session:
+    """One run at work: does its stages or reads them back, and tells of it."""
+
+    def __init__(self, store: RunStore, config: RunConfig, bus: EventBus) -> None:
+        self.store, self.config, self.bus = store, config, bus
+        self.seed = config.core.run.seed
+        self.device = resolve_device(config.core.run.device)
+        self.keys: dict[str, str] = {}
+        self._began = time.monotonic()
+        self._restored = 0.0
+
+    def emit(self, kind: Kind, stage: str | None = None, message: str = "", **values: Any) -> None:
+        self.bus.emit(Event(kind, str(self.store.path), stage, message, **values))
+
+    def run_stage(
+        self,
+        name: str,
+        work: Callable[[Context], Saved],
+        *,
+        roles: tuple[Role, ...] = (),
+        sections: tuple[str, ...] = (),
+        after: tuple[str, ...] = (),
+        facts: Mapping[str, str] | None = None,
+    ) -> Saved:
+        """Do a stage, or read it back if it is finished.
+
+        Args:
+            work: does it; what it gives is written, and given back.
+            roles: the components that it uses.
+            sections: the core's settings that it uses.
+            after: the stages whose results it uses.
+            facts: hashes of inputs that are no stage's result.
+        """
+        key = self.keys[name] = self._key(name, roles, sections, after, facts or {})
+        if self.store.finished(name):
+            saved = self.store.load_stage(name, key)
+            self._restored += WEIGHTS[name]
+            return saved
+        self.emit("stage_started", name, overall=self._overall(name, 0.0))
+        began = time.monotonic()
+        context = Context(
+            rng=rng_for(self.seed, name),
+            device=self.device,
+            progress=lambda done, message: self._progress(name, done, message),
+            checkpoint=self.store.checkpoint(name, key),
+        )
+        chosen = [self.config.choices[role] for role in roles if role in self.config.choices]
+        with isolated_global_rng(derive_seed(self.seed, name, "global")):
+            if chosen:
+                with blamed_on(chosen[-1], "running"):
+                    saved = work(context)
+            else:
+                saved = work(context)
+        self.store.save_stage(name, key, saved, seconds=time.monotonic() - began)
+        self.emit("stage_finished", name, data=saved.info, overall=self._overall(name, 1.0))
+        return saved
+
+    def _key(
+        self,
+        name: str,
+        roles: tuple[Role, ...],
+        sections: tuple[str, ...],
+        after: tuple[str, ...],
+        facts: Mapping[str, str],
+    ) -> str:
+        used = [
+            {**choice.to_dict(), "version": choice.registered.source.version}
+            for role in roles
+            if (choice := self.config.choices.get(role)) is not None
+        ]
+        parts = {
+            "stage": name,
+            "seed": self.seed,
+            "core": version("modeldebug"),
+            "torch": torch.__version__,
+            "components": used,
+            "sections": {s: getattr(self.config.core, s).model_dump(mode="json") for s in sections},
+            "after": [self.keys[stage] for stage in after],
+            "facts": dict(facts),
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    def _overall(self, name: str, done: float) -> float:
+        order = list(WEIGHTS)
+        before = sum(WEIGHTS[stage] for stage in order[: order.index(name)])
+        return (before + WEIGHTS[name] * done) / sum(WEIGHTS.values())
+
+    def _progress(self, name: str, done: float, message: str) -> None:
+        overall = self._overall(name, done)
+        worked = overall - self._restored / sum(WEIGHTS.values())
+        spent = time.monotonic() - self._began
+        eta = spent * (1 - overall) / worked if worked > 0.02 else None
+        self.emit("progress", name, message, done=done, overall=overall, eta=eta)
+
+
+def new_manifest(config: RunConfig) -> dict[str, Any]:
+    """What is known of a run before any work."""
+    names = ("modeldebug", "torch", "numpy", "scikit-learn", "pluggy", "pydantic", "safetensors")
+    return {
+        "status": "new",
+        "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "plugins": list(config.plugins),
+        "preset": config.preset,
+        "config": config.to_dict(),
+        "sources": dict(config.sources),
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},
+        "machine": {
+            "system": platform.platform(),
+            "processors": os.cpu_count(),
+            "threads": config.core.run.threads or torch.get_num_threads(),
+        },
+    }
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Compute with so many threads inside, and with as many as before outside."""
+    before = torch.get_num_threads()
+    with threadpool_limits(limits=count):
+        torch.set_num_threads(count or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def logging_to(store: RunStore) -> Iterator[None]:
+    handler = logging.FileHandler(store.path / "log.txt", encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("modeldebug")
+    level, logger.level = logger.level, logging.INFO
+    logger.addHandler(handler)
+    propagate, logger.propagate = logger.propagate, False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = level, propagate
+        handler.close()

@@ -1,0 +1,144 @@
+"""Correction: corrected classifiers are scored on draws that nothing was fitted to, and one is chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..classifier import Classifier
+from ..config import CorrectionSection
+from ..context import Context
+from ..contracts.corrector import Corrector
+from ..contracts.labeler import Labeler
+from ..rng import rng_for, spawn
+from ..store import Saved, prefixed
+from ..types import CorrectedState, DataSpec, Failures, ImageSet, LabelledImages, Region, Splits
+from .judges import ask
+from .regions import Sampler
+
+
+@dataclass(frozen=True, eq=False)
+class _Draws:
+    """One draw of every kept region, with the regions' labels."""
+
+    finetune: LabelledImages
+    select: LabelledImages
+    test: LabelledImages
+
+
+def correct(
+    corrector: Corrector[Any],
+    classifier: Classifier,
+    data: Splits,
+    regions: tuple[Region, ...],
+    sampler: Sampler | None,
+    failures: Failures,
+    labeler: Labeler[Any],
+    context: Context,
+    *,
+    settings: CorrectionSection,
+    agreement: float,
+) -> Saved:
+    """Correct the classifier on the kept regions, beside two controls; every number is on draws that were neither
+    finetuned on nor chosen by.
+
+    The controls: the same finetuning without failures (lambda = 0), and on as many single failures that were not
+    clustered, with their own labels.
+    """
+    kept = [r for r in regions if r.status == "kept"]
+    if not kept or sampler is None:
+        return Saved(
+            {}, {"skipped": "no failures were found" if not len(failures) else "no cluster was kept as a region"}
+        )
+    seed = spawn(context.rng)
+    draws = _Draws(*(_draw(kept, sampler, settings.draws, seed, part) for part in ("finetune", "select", "test")))
+    before = _score("before", 0.0, classifier, data, draws)
+    groups: dict[str, LabelledImages | None] = {
+        "control": None,
+        "regions": draws.finetune,
+        "failures_alone": _unclustered(failures, len(draws.finetune), labeler, data.spec, agreement, seed),
+    }
+    info: dict[str, Any] = {"skipped": None, "rule": settings.rule, "before": before}
+    tensors: dict[str, Tensor] = {}
+    floor = before["validation"] - settings.tolerance
+    for i, (group, images) in enumerate(groups.items()):
+        part = context.part(i, len(groups), group.replace("_", " "))
+        states = corrector.correct(classifier, data, images, part)
+        scores = [_score(s.name, s.strength, classifier.copy(s.state), data, draws) for s in states]
+        if group == "control":  # what the control loses too is not lost by correcting
+            floor = min(floor, scores[0]["validation"] - settings.tolerance)
+        best = _choose(scores, settings, floor)
+        info[group] = {"states": scores, "chosen": best, "images": 0 if images is None else len(images)}
+        if group == "regions":
+            tensors = prefixed("corrected", _unshared(states[best]))
+            info["per_region"] = _per_region(kept, draws.test, classifier, classifier.copy(states[best].state))
+    return Saved(tensors, info)
+
+
+def _draw(kept: list[Region], sampler: Sampler, n: int, seed: int, part: str) -> LabelledImages:
+    images = [sampler.draw(r.cluster, n, rng_for(seed, part, r.cluster))[1] for r in kept]
+    labels = [torch.full((n,), r.label) for r in kept if r.label is not None]
+    return LabelledImages(torch.cat(images), torch.cat(labels))
+
+
+def _unclustered(
+    failures: Failures, n: int, labeler: Labeler[Any], spec: DataSpec, agreement: float, seed: int
+) -> LabelledImages:
+    """n single failures with labels of their own: the labeler's where it is a program, else the expected ones. Where
+    fewer have a label, some are there twice."""
+    rng = rng_for(seed, "failures alone")
+    some = failures.subset(torch.randperm(len(failures), generator=rng)[: 4 * n])
+    labels = ask(labeler, "failures-alone", some.x, spec, agreement) if labeler.is_program else some.expected
+    usable = (labels >= 0).nonzero()[:, 0]
+    if not len(usable):
+        usable, labels = torch.arange(len(some)), some.expected.clamp_min(0)
+    rows = usable.repeat(-(-n // len(usable)))[:n]
+    return LabelledImages(some.x[rows], labels[rows])
+
+
+def _score(name: str, strength: float, classifier: Classifier, data: Splits, draws: _Draws) -> dict[str, Any]:
+    """Accuracies of one state; `test` and `region_test` are for the reader and choose nothing."""
+    return {
+        "name": name,
+        "strength": strength,
+        "validation": classifier.accuracy(data.validation),
+        "test": classifier.accuracy(data.test),
+        "region_select": classifier.accuracy(ImageSet(draws.select.x, draws.select.labels)),
+        "region_test": classifier.accuracy(ImageSet(draws.test.x, draws.test.labels)),
+    }
+
+
+def _choose(scores: list[dict[str, Any]], settings: CorrectionSection, floor: float) -> int:
+    """The chosen state.
+
+    By the rule `regions`: of the states whose validation accuracy is at least `floor`, those within the tolerance of
+    the best region accuracy; of these the highest validation accuracy, and the weakest correction. By `validation`
+    (the paper's), or where none reaches the floor: the highest validation accuracy.
+    """
+
+    def merit(row: int) -> tuple[float, float]:
+        return scores[row]["validation"], -scores[row]["strength"]
+
+    rows = range(len(scores))
+    able = [i for i in rows if scores[i]["validation"] >= floor]
+    if settings.rule == "validation" or not able:
+        return max(rows, key=merit)
+    best = max(scores[i]["region_select"] for i in able)
+    return max((i for i in able if scores[i]["region_select"] >= best - settings.tolerance), key=merit)
+
+
+def _per_region(
+    kept: list[Region], test: LabelledImages, before: Classifier, after: Classifier
+) -> list[dict[str, Any]]:
+    """Accuracy on the untouched draw of each region, before and after."""
+    right = [(c.probs(test.x).argmax(1) == test.labels).float().view(len(kept), -1).mean(1) for c in (before, after)]
+    return [{"cluster": r.cluster, "before": float(b), "after": float(a)} for r, b, a in zip(kept, *right, strict=True)]
+
+
+def _unshared(state: CorrectedState) -> Mapping[str, Tensor]:
+    """Weights as tensors of their own: safetensors refuses tensors that share memory."""
+    return {name: tensor.detach().clone() for name, tensor in state.state.items()}

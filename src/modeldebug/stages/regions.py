@@ -1,0 +1,104 @@
+"""Distillation: failures are clustered, clusters sampled and labelled, and some of them kept as regions."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..batches import in_batches
+from ..classifier import Classifier
+from ..config import RegionsSection
+from ..context import Context
+from ..contracts.clusterer import Clusterer
+from ..contracts.generator import Generator
+from ..contracts.labeler import Labeler
+from ..judging import JUDGEMENTS, count_judgements, judge_region
+from ..rng import rng_for, spawn
+from ..store import Saved, prefixed
+from ..types import Clustering, Failures, Region
+from .judges import ask
+
+
+def cluster(clusterer: Clusterer[Any], failures: Failures, context: Context) -> Saved:
+    """Cluster the failures; none give no clusters."""
+    if not len(failures):
+        return Saved({}, {"clusters": 0, "converged": None, "note": "no failures to cluster"})
+    fitted = clusterer.fit(failures, context)
+    info = {"clusters": len(fitted), "converged": fitted.converged, "note": fitted.note}
+    tensors = {"weights": fitted.weights, "assignment": fitted.assignment, **prefixed("parameters", fitted.parameters)}
+    return Saved(tensors, info)
+
+
+def load_clustering(saved: Saved) -> Clustering | None:
+    if not saved.info["clusters"]:
+        return None
+    return Clustering(
+        weights=saved.tensors["weights"],
+        assignment=saved.tensors["assignment"],
+        parameters=saved.part("parameters"),
+        converged=saved.info["converged"],
+        note=saved.info["note"],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class Sampler:
+    """Draws images from the regions of a clustering."""
+
+    clusterer: Clusterer[Any]
+    clustering: Clustering
+    model: Generator[Any]
+    tau: float
+    batch_size: int
+    device: torch.device
+
+    def draw(self, cluster: int, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Codes (n, d) and images (n, c, h, w) of one region."""
+        z, condition = self.clusterer.sample(self.clustering, cluster, n, tau=self.tau, rng=rng)
+        return z, in_batches(self.model.decode, self.batch_size, self.device, z, condition)
+
+
+def label_regions(
+    sampler: Sampler | None,
+    labeler: Labeler[Any],
+    classifier: Classifier,
+    judged: Tensor | None,
+    context: Context,
+    *,
+    settings: RegionsSection,
+) -> Saved:
+    """Draw samples of each cluster, have them labelled, and decide which clusters are regions (AAAI 4.1)."""
+    if sampler is None:
+        return Saved({}, {"regions": []})
+    clustering, n = sampler.clustering, settings.samples
+    draws = [sampler.draw(c, n, rng_for(spawn(context.rng), c)) for c in range(len(clustering))]
+    z, x = (torch.cat([d[i] for d in draws]) for i in (0, 1))
+    predicted = classifier.probs(x).argmax(1)
+    group = torch.arange(len(clustering)).repeat_interleave(n)
+    labels = ask(labeler, "regions", x, classifier.spec, settings.agreement, group)
+    rows = []
+    for c in range(len(clustering)):
+        here, members = slice(c * n, (c + 1) * n), clustering.assignment == c
+        region = judge_region(
+            labels[here],
+            predicted[here],
+            cluster=c,
+            weight=float(clustering.weights[c]),
+            size=int(members.sum()),
+            num_classes=classifier.spec.num_classes,
+            rho=settings.rho,
+            min_purity=settings.min_purity,
+        )
+        counts = dict.fromkeys(JUDGEMENTS) if judged is None else count_judgements(judged[members])
+        rows.append(dataclasses.asdict(region) | {"failures": counts})
+    tensors = {"z": z, "x": x, "predicted": predicted, "labels": labels}
+    return Saved(tensors, {"regions": rows})
+
+
+def load_regions(saved: Saved) -> tuple[Region, ...]:
+    names = {f.name for f in dataclasses.fields(Region)}
+    return tuple(Region(**{k: v for k, v in row.items() if k in names}) for row in saved.info["regions"])
