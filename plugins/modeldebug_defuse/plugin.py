@@ -15,10 +15,6 @@ _AUDITOR = {
 }  # fmt: skip
 
 
-# A second thread gains a tenth on networks of this size, and costs tenfold when another process wants the core.
-_SMALL = {"run": {"threads": 1}}
-
-
 @hookimpl
 def modeldebug_generators() -> list[Component]:
     return [
@@ -66,7 +62,6 @@ def modeldebug_presets() -> list[Preset]:
             "defuse",
             "Defuse on scikit-learn's digits: about a minute on two cores",
             {
-                **_SMALL,
                 "dataset": {"use": "datasets:digits"},
                 "classifier": {"use": "classifiers:cnn"},
                 "generator": {"use": "defuse:vae", "beta": 0.02, "epochs": 150, "learning_rate": 2e-3},
@@ -75,14 +70,13 @@ def modeldebug_presets() -> list[Preset]:
                 "labeler": {"use": "labelers:oracle", "epochs": 25},
                 "auditor": _AUDITOR,
                 "corrector": {"use": "defuse:lambda", "epochs": 12, "batch_size": 64, "learning_rate": 5e-3},
-                "regions": {"samples": 64, "tau": 0.25},
+                "regions": {"samples": 64, "tau": 0.1},
             },
         ),
         Preset(
             "tiny",
             "the whole pipeline in a few seconds, too small for its numbers to mean anything",
             {
-                **_SMALL,
                 "dataset": {"use": "datasets:digits", "limit": 700},
                 "classifier": {"use": "classifiers:cnn", "epochs": 8, "batch_size": 32},
                 "generator": {"use": "defuse:vae", "beta": 0.02, "epochs": 60, "batch_size": 32, "learning_rate": 3e-3},
@@ -91,7 +85,7 @@ def modeldebug_presets() -> list[Preset]:
                 "labeler": {"use": "labelers:oracle", "members": 2, "epochs": 15, "batch_size": 32, "width": 16},
                 "auditor": {**_AUDITOR, "members": 2, "epochs": 15, "batch_size": 32, "width": 16},
                 "corrector": {"use": "defuse:lambda", "lambdas": (0.1, 1.0), "epochs": 3, "batch_size": 64},
-                "regions": {"samples": 16, "tau": 0.25, "rho": 0.3},
+                "regions": {"samples": 16, "tau": 0.1, "rho": 0.3},
                 "correction": {"draws": 32},
                 "report": {"tsne": 100},
             },

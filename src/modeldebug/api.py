@@ -38,7 +38,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """`done`, or why not: `new`, `interrupted`, `failed` or `waiting`."""
+        """What became of it, one of `done`, `new`, `interrupted`, `failed` and `waiting`."""
         status: str = self._store.manifest["status"]
         return status
 

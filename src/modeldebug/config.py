@@ -35,7 +35,9 @@ class RunSection(ComponentConfig):
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks run")
     batch_size: int = Field(512, ge=1, description="images decoded and classified at a time")
     threads: int | None = Field(
-        None, ge=1, description="processor threads; torch's own choice if unset; 1 is best for small networks"
+        None,
+        ge=1,
+        description="processor threads; if unset, 1 for images of at most 16 x 16 pixels, else torch's own choice",
     )
 
 

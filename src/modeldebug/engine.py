@@ -34,13 +34,15 @@ def execute(store: RunStore, config: RunConfig, bus: EventBus, *, trust: bool = 
         ModelDebugError: bad input, a component that fails, or people who are to be waited for; what was finished
             is kept.
     """
-    with store.locked(), logging_to(store), threads(config.core.run.threads):
+    with store.locked(), logging_to(store):
         session = Session(store, config, bus)
         session.emit("run_started", message=f"run {store.path}")
         finished = store.manifest["status"] == "done"
         status = "interrupted"
         try:
-            summary = _stages(session, trust=trust)
+            prepared = prepare(config, trust=trust)
+            with threads(config.core.run.threads, prepared.splits.spec):
+                summary = _stages(session, prepared)
             if not finished:
                 _write_results(store, summary)
             status = "done"
@@ -58,14 +60,13 @@ def execute(store: RunStore, config: RunConfig, bus: EventBus, *, trust: bool = 
         return summary
 
 
-def _stages(session: Session, *, trust: bool) -> dict[str, Any]:
+def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     config, core, store, seed = session.config, session.config.core, session.store, session.seed
     device, batch_size = session.device, core.run.batch_size
     provided = {role: choice.registered.component.provides for role, choice in config.choices.items()}
     can_encode, conditional = "encode" in provided["generator"], "conditional" in provided["generator"]
 
     # the data, and the classifier under test
-    prepared = prepare(config, trust=trust)
     splits, spec = prepared.splits, prepared.splits.spec
     facts = {"data": data_hash(splits), "model": model_hash(prepared.classifier.module)}
     session.run_stage("data", lambda context: _describe(splits), roles=("dataset",), facts={"data": facts["data"]})

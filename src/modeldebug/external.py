@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import inspect
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -78,7 +80,8 @@ def component_from(registry: Registry, kind: Kind, text: str) -> Registered:
         )
     value = getattr(module, attribute)
     source = Source(module_name, "module", _source_hash(module))
-    return registry.add(kind, _as_component(kind, attribute, value, text), source)
+    component = replace(_as_component(kind, attribute, value, text), name=attribute)  # a resumed run finds it by that
+    return registry.add(kind, component, source)
 
 
 def component_of(registry: Registry, kind: Kind, value: object) -> Registered:
@@ -142,7 +145,7 @@ class _OwnClassifier(ClassifierSource[ExternalClassifierConfig]):
                 expected="torch.nn.Module",
                 plugin=self.name,
             )
-        return made
+        return copy.deepcopy(made)  # the user's own stays as it is: weights, mode and device
 
     def _train(self, module: nn.Module, data: Splits, context: Context) -> None:
         config = self.config

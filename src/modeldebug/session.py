@@ -22,6 +22,9 @@ from .events import Event, EventBus, Kind
 from .prepare import blamed_on, resolve_device
 from .rng import derive_seed, isolated_global_rng, rng_for
 from .store import RunStore, Saved
+from .types import DataSpec
+
+SMALL_IMAGE = 16 * 16  # pixels
 
 # How long each stage takes, relative to the others: what the estimate of the time left starts from.
 WEIGHTS = {
@@ -139,15 +142,21 @@ def new_manifest(config: RunConfig) -> dict[str, Any]:
         "machine": {
             "system": platform.platform(),
             "processors": os.cpu_count(),
-            "threads": config.core.run.threads or torch.get_num_threads(),
+            "threads": config.core.run.threads,
         },
     }
 
 
 @contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Compute with so many threads inside, and with as many as before outside."""
+def threads(count: int | None, spec: DataSpec) -> Iterator[None]:
+    """Compute with so many threads inside, and with as many as before outside.
+
+    Where no number is asked for, images of at most 16 x 16 pixels get one thread: a second one gains a tenth on
+    networks of that size, and costs tenfold when another process wants the core. Larger ones get torch's own choice.
+    """
     before = torch.get_num_threads()
+    if count is None and spec.shape[1] * spec.shape[2] <= SMALL_IMAGE:
+        count = 1
     with threadpool_limits(limits=count):
         torch.set_num_threads(count or before)
         try:

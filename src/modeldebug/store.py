@@ -68,7 +68,7 @@ class RunStore:
         RunStore.refuse_taken(path)
         store = RunStore(path, {"format": FORMAT, **manifest, "stages": {}})
         try:
-            (path / "stages").mkdir(parents=True)
+            (path / "stages").mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _cannot_write(path, error) from error
         store.save_manifest()
@@ -83,7 +83,7 @@ class RunStore:
         """
         try:
             holds_run = (path / "manifest.json").exists()
-            holds_other = path.exists() and (not path.is_dir() or any(path.iterdir()))
+            holds_other = path.exists() and (not path.is_dir() or not _is_empty(path))
         except OSError as error:
             raise _cannot_write(path, error) from error
         if holds_run:
@@ -141,9 +141,18 @@ class RunStore:
             raise _cannot_write(self.path, error) from error
         try:
             self.manifest = RunStore.open(self.path).manifest
+            self._tidy()
             yield
         finally:
             lock.release()
+
+    def _tidy(self) -> None:
+        """Remove what a process that was killed left behind: drafts, and checkpoints of finished stages."""
+        left = [*self.path.glob("*.tmp"), *self.path.glob("stages/*.tmp")]
+        left += [self.path / "stages" / f"{stage}.checkpoint" for stage in self.manifest["stages"]]
+        for file in left:
+            with suppress(OSError):
+                file.unlink(missing_ok=True)
 
     def save_manifest(self) -> None:
         self.write_json("manifest.json", self.manifest)
@@ -270,6 +279,13 @@ class StageCheckpoint:
         torch.save({"key": self._key, "state": make()}, buffer)
         self._store.write(self._name, buffer.getvalue())
         self._last = time.monotonic()
+
+
+def _is_empty(folder: Path) -> bool:
+    """Whether a folder holds nothing, or only what making a run leaves when it ends before the first manifest."""
+    names = {file.name for file in folder.iterdir()} - {"manifest.json.tmp"}
+    stages = folder / "stages"
+    return not names or (names == {"stages"} and stages.is_dir() and not any(stages.iterdir()))
 
 
 def _cannot_write(path: Path, error: OSError) -> RunFolderError:

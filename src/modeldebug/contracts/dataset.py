@@ -14,7 +14,8 @@ from .base import ConfigT
 class DatasetSource(ABC, Generic[ConfigT]):
     """Loads a data set and splits it; made with its settings alone: `factory(config)`.
 
-    Example:
+    Example::
+
         class Noise(DatasetSource[NoiseConfig]):
             def _load(self, rng):
                 return split(images, labels, classes=("a", "b"), rng=rng)

@@ -224,8 +224,9 @@ def correction(findings: Findings) -> Correction | None:
     rule = (
         "the highest validation accuracy, as in the paper"
         if info["rule"] == "validation"
-        else f"the highest region accuracy on a draw of its own, among those that lose at most {tolerance:g} points of "
-        "validation accuracy against both the classifier before and the control"
+        else f"among those that lose at most {tolerance:g} points of validation accuracy (unless the control loses "
+        f"them too), and come within {tolerance:g} points of the best region accuracy on a draw of its own, the one "
+        "with the highest validation accuracy, then the smallest λ"
     )
     rows = tuple(
         SweepRow(

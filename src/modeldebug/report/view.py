@@ -162,7 +162,9 @@ def _about(findings: Findings) -> tuple[tuple[str, str], ...]:
 def _again(findings: Findings) -> Again:
     manifest = findings.manifest
     machine = manifest["machine"]
-    threads = f"{count(machine['processors'], 'processor')}, {count(machine['threads'], 'thread')}"
+    threads = count(machine["processors"], "processor")
+    if machine["threads"] is not None:
+        threads += f", {count(machine['threads'], 'thread')}"
     from_python = bool(reproduce.python_objects(manifest))
     return Again(
         command=reproduce.python_call(manifest) if from_python else reproduce.command(manifest),

@@ -18,13 +18,14 @@ Item = Component | tuple[Component, Mapping[str, Any]]
 def parametrize_with_checks(components: Iterable[Item]) -> pytest.MarkDecorator:
     """Decorate a test that takes `check` and calls it: it becomes one test for each rule of each component.
 
-    Args:
-        components: components, or pairs of a component and settings (so that training is short).
+    Example::
 
-    Example:
         @parametrize_with_checks([MY_SEARCHER, (MY_GENERATOR, {"epochs": 5})])
         def test_components_keep_their_contracts(check):
             check()
+
+    Args:
+        components: components, or pairs of a component and settings (so that training is short).
     """
     import pytest
 
