@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from modeldebug import ClassifierSource, Context, Splits, train_network
+from modeldebug import Classifier, ClassifierSource, Context, Splits, train_network
 
 from .plugin import CnnConfig
 
@@ -29,9 +29,10 @@ class Cnn(ClassifierSource[CnnConfig]):
         )
 
     def _train(self, module: nn.Module, data: Splits, context: Context) -> None:
+        asked = Classifier(module, data.spec, mean=self.config.mean, std=self.config.std, name=self.name)
         train_network(
             module,
-            lambda x, y, step: nn.functional.cross_entropy(module(x), y),
+            lambda x, y, step: nn.functional.cross_entropy(module(asked.normalised(x)), y),
             data.train,
             optimizer=torch.optim.Adam(module.parameters(), lr=self.config.learning_rate, fused=True),
             epochs=self.config.epochs,

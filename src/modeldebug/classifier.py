@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import pickle
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,7 +82,7 @@ class Classifier:
 
     def _answer(self, x: Tensor) -> Tensor:
         try:
-            answer = self.module(self._normalised(x))
+            answer = self.module(self.normalised(x))
         except torch.OutOfMemoryError:
             raise
         except Exception as error:
@@ -109,7 +111,8 @@ class Classifier:
             )
         return answer.float()
 
-    def _normalised(self, x: Tensor) -> Tensor:
+    def normalised(self, x: Tensor) -> Tensor:
+        """Images as the module gets them: less the mean, divided by the standard deviation."""
         for values, apply in ((self.mean, torch.sub), (self.std, torch.div)):
             if values is not None:
                 if len(values) not in (1, x.shape[1]):
@@ -174,15 +177,24 @@ def _read_state(path: Path, *, trust: bool, name: str) -> dict[str, Tensor]:
             from safetensors.torch import load_file
 
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=not trust)
-    except Exception as error:
-        code = path.suffix != ".safetensors" and not trust
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's remarks on a file that is refused anyway, or trusted
+            content = torch.load(path, map_location="cpu", weights_only=not trust)
+    except pickle.UnpicklingError as error:
         raise ClassifierError(
-            f"the weights file cannot be read{' without running code from it' if code else ''}",
+            "the weights file holds something else than tensors, and reading that could run code",
+            got=path,
+            expected="safetensors, or a state dict of plain tensors",
+            fix="save it again with torch.save(model.state_dict(), path) or safetensors, or add --trust if you made "
+            "this file yourself",
+            plugin=name,
+        ) from error
+    except Exception as error:
+        raise ClassifierError(
+            "the weights file cannot be read",
             got=f"{path}: {(str(error) or type(error).__name__).splitlines()[0]}",
             expected="safetensors, or a state dict of plain tensors",
-            fix="save it again with torch.save(model.state_dict(), path) or safetensors"
-            + (", or add --trust if you made this file yourself" if code else ""),
+            fix="save it again with torch.save(model.state_dict(), path) or safetensors",
             plugin=name,
         ) from error
     if isinstance(content, nn.Module):

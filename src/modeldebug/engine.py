@@ -146,7 +146,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
         device=device,
     )
     searcher = make(config, "searcher", spec)
-    problem = Problem(model, classifier, origins, batch_size=batch_size, device=device)
+    problem = Problem(model, classifier, origins, batch_size=batch_size, device=device, searcher=searcher.name)
     found = session.run_stage(
         "search",
         lambda context: search.search(searcher, problem, context, settings=core.search, seed=seed),

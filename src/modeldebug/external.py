@@ -15,6 +15,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from .classifier import Classifier, detect_output
 from .component import ClassifierConfig, Component, ComponentConfig, Kind
 from .context import Context
 from .contracts.classifier import ClassifierSource
@@ -150,10 +151,13 @@ class _OwnClassifier(ClassifierSource[ExternalClassifierConfig]):
     def _train(self, module: nn.Module, data: Splits, context: Context) -> None:
         config = self.config
         optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate)
+        asked = Classifier(module, data.spec, mean=config.mean, std=config.std, name=self.name, device=context.device)
+        some = data.validation.batch(slice(None, 16))[0]
+        output = detect_output(asked, some) if config.output == "auto" else config.output
 
         def loss(x: Tensor, y: Tensor, step: int) -> Tensor:
-            answer = module(x)
-            if config.output == "probabilities":
+            answer = module(asked.normalised(x))
+            if output == "probabilities":
                 return nn.functional.nll_loss(answer.clamp_min(1e-12).log(), y)
             return nn.functional.cross_entropy(answer, y)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,11 +13,10 @@ import torch
 from .classifier import Classifier, detect_output, load_weights
 from .component import ClassifierConfig
 from .config import Choice, Role, RunConfig
-from .errors import ConfigError, ModelDebugError, PluginError
+from .contracts.base import blamed
+from .errors import ConfigError
 from .rng import derive_seed, isolated_global_rng, rng_for
 from .types import Splits
-
-log = logging.getLogger("modeldebug")
 
 
 def resolve_device(name: str) -> torch.device:
@@ -48,18 +46,10 @@ def make(config: RunConfig, role: Role, *args: object) -> Any:
 @contextmanager
 def blamed_on(choice: Choice, doing: str) -> Iterator[None]:
     """Turn what a component raises into an error that names it; the core's own errors pass."""
-    try:
+    registered = choice.registered
+    source = f"{registered.source.distribution} {registered.source.version}"
+    with blamed(f"{doing} the {choice.role}", registered.name, source=source):
         yield
-    except (ModelDebugError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:
-        log.exception("%s %s failed", doing, choice.registered.name)
-        raise PluginError(
-            f"{doing} the {choice.role} {choice.registered.name} raised {type(error).__name__}: {error}",
-            got=f"{choice.registered.source.distribution} {choice.registered.source.version}",
-            fix="report it to the plugin's author; the traceback is in the log",
-            plugin=choice.registered.name,
-        ) from error
 
 
 @dataclass(frozen=True, eq=False)

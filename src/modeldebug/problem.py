@@ -78,6 +78,7 @@ class Problem:
         target: what counts as a failure.
         batch_size: images decoded and classified at a time.
         device: where the networks are.
+        searcher: who asks, for messages.
     """
 
     def __init__(
@@ -89,11 +90,13 @@ class Problem:
         target: Misclassified | None = None,
         batch_size: int = 512,
         device: torch.device | None = None,
+        searcher: str = "the searcher",
     ) -> None:
         self._generator = generator
         self._classifier = classifier
         self._batch_size = batch_size
         self._device = device or torch.device("cpu")
+        self._searcher = searcher
         self._memory = _Remembered()
         self.origins = origins
         self.target = target or Misclassified()
@@ -123,11 +126,11 @@ class Problem:
             origin: (n,) int64, the row of `origins` that each code comes from; its label is what is expected.
             condition: (n,) int64, the class told to a conditional decoder; the origin's by default.
         """
-        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin="the searcher")
+        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self._searcher)
         condition = self._condition(origin, condition)
         x = self._decode(z, condition)
         probs = self._classify(x)
-        expected = self._expected(len(z), origin, condition)
+        expected = self._expected(origin, condition)
         failing = ~self._is_allowed(probs, expected)
         first, memory = self._memory.count, self._memory
         nowhere = torch.full((len(z),), -1, dtype=torch.int64)
@@ -147,7 +150,7 @@ class Problem:
     ) -> tuple[Tensor, Tensor]:
         """The target's value (n,) and its gradient (n, d) with respect to the codes: 3 n queries."""
         condition = self._condition(origin, condition)
-        allowed = self.target.allowed(self._expected(len(z), origin, condition), self.num_classes)
+        allowed = self.target.allowed(self._expected(origin, condition), self.num_classes)
         values, gradients = [], []
         for start in range(0, len(z), self._batch_size):
             rows = slice(start, start + self._batch_size)
@@ -170,6 +173,8 @@ class Problem:
         else:
             condition = self._condition(origin, candidates.condition)
             z = candidates.z
+            if z is not None:
+                check_tensor("a candidate", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=searcher)
             given = candidates.x if z is None else self._decode(z, condition)
             assert given is not None  # candidates have a code or an image
             x = given
@@ -184,7 +189,7 @@ class Problem:
             )
             probs = self._classify(x)
         self._memory = _Remembered()
-        expected = self._expected(len(candidates), origin, condition)
+        expected = self._expected(origin, condition)
         bad = ~self._is_allowed(probs, expected)
         rows = torch.full((len(candidates),), -1) if origin is None else self.origins.index[origin]
         nothing = torch.full((len(candidates),), torch.nan)
@@ -231,22 +236,17 @@ class Problem:
         return z, torch.cat(memory.x)[rows], torch.cat(memory.probs)[rows], condition
 
     def _condition(self, origin: Tensor | None, condition: Tensor | None) -> Tensor | None:
+        """The class that the decoder is told: the given one, else the origin's, if origins have one."""
+        if origin is not None:
+            last = len(self.origins) - 1
+            check_tensor("origin", origin, shape=("n",), dtype=torch.int64, low=0, high=last, plugin=self._searcher)
         if condition is None and origin is not None and self.origins.condition is not None:
             return self.origins.condition[origin]
         return condition
 
-    def _expected(self, n: int, origin: Tensor | None, condition: Tensor | None) -> Tensor:
+    def _expected(self, origin: Tensor | None, condition: Tensor | None) -> Tensor:
         """The label that the image of each code should get, (n,) int64: its origin's, else the class it was told."""
         if origin is not None:
-            check_tensor(
-                "origin",
-                origin,
-                shape=(n,),
-                dtype=torch.int64,
-                low=0,
-                high=len(self.origins) - 1,
-                plugin="the searcher",
-            )
             return self.origins.labels[origin]
         if condition is not None:
             return condition
@@ -254,7 +254,7 @@ class Problem:
             "nothing says which label is expected of these codes",
             got="codes without an origin or a condition",
             expected="origins, or a conditional generator",
-            plugin="the searcher",
+            plugin=self._searcher,
         )
 
     def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:

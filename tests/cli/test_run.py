@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from modeldebug import WaitingForPeople
-from modeldebug.stages import evidence, judges
 from modeldebug.results import STAGES
+from modeldebug.stages import evidence, judges
 
 from ..conftest import Finished
 from .conftest import Invoke

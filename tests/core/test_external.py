@@ -163,9 +163,11 @@ def broken():
 
 def test_classifier_may_be_a_module_a_class_or_a_function():
     module = Net()
-    assert make(module) is module
-    assert isinstance(make(Net), Net)
-    assert make(lambda: module) is module
+    for value in (module, Net, lambda: module):
+        made = make(value)
+        assert isinstance(made, Net)
+        assert made is not module, "what a run does to a model must not reach the one that was given"
+    assert torch.equal(make(module).linear.weight, module.linear.weight)
 
 
 @pytest.mark.parametrize(

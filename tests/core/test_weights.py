@@ -52,7 +52,7 @@ def test_plain_state_dicts_are_read_also_out_of_a_checkpoint(tmp_path, trained, 
 def test_pickle_with_code_is_refused_and_its_code_does_not_run(tmp_path, trained):
     trace = tmp_path / "executed"
     torch.save({**trained.state_dict(), "evil": TouchesAFile(trace)}, tmp_path / "w.pt")
-    with pytest.raises(ClassifierError, match="cannot be read without running code from it") as caught:
+    with pytest.raises(ClassifierError, match="reading that could run code") as caught:
         load(tmp_path / "w.pt")
     assert "--trust" in str(caught.value)
     assert not trace.exists()
@@ -60,7 +60,7 @@ def test_pickle_with_code_is_refused_and_its_code_does_not_run(tmp_path, trained
 
 def test_whole_pickled_module_is_refused_without_trust_and_read_with_it(tmp_path, trained):
     torch.save(trained, tmp_path / "w.pt")
-    with pytest.raises(ClassifierError, match="without running code"):
+    with pytest.raises(ClassifierError, match="reading that could run code"):
         load(tmp_path / "w.pt")
     assert load(tmp_path / "w.pt", trust=True) == model_hash(trained)
 
@@ -75,7 +75,7 @@ def test_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"not weights at all"])
 def test_file_that_holds_no_weights_is_refused(tmp_path, name, content):
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(ClassifierError, match="cannot be read"):
+    with pytest.raises(ClassifierError, match=r"cannot be read|something else than tensors"):
         load(tmp_path / name)
 
 

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
+import torch
+
 from ..component import ComponentConfig
+from ..errors import ModelDebugError, PluginError
 from ..types import DataSpec
+
+log = logging.getLogger("modeldebug")
 
 ConfigT = TypeVar("ConfigT", bound=ComponentConfig)
 
@@ -25,3 +33,26 @@ class Contract(ABC, Generic[ConfigT]):
     def __init__(self, config: ConfigT, spec: DataSpec) -> None:
         self.config = config
         self.spec = spec
+
+
+@contextmanager
+def blamed(what: str, name: str, *, source: str | None = None) -> Iterator[None]:
+    """Turn what a component raises into an error that names it; the core's own errors pass.
+
+    Args:
+        what: what it was asked to do, such as "running the searcher".
+        name: `plugin:component`.
+        source: its distribution and version.
+    """
+    try:
+        yield
+    except (ModelDebugError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:
+        log.exception("%s %s failed", what, name)
+        raise PluginError(
+            f"{what} {name} raised {type(error).__name__}: {error}",
+            got=source,
+            fix="report it to the plugin's author; the traceback is in the log",
+            plugin=name,
+        ) from error

@@ -12,7 +12,7 @@ from ..context import Context
 from ..errors import PluginError
 from ..tensors import check_tensor
 from ..types import Clustering, Failures
-from .base import ConfigT, Contract
+from .base import ConfigT, Contract, blamed
 
 
 class Clusterer(Contract[ConfigT]):
@@ -50,7 +50,8 @@ class Clusterer(Contract[ConfigT]):
         condition (n,) int64 for a conditional decoder."""
         if not 0 <= cluster < len(clustering):
             raise PluginError("there is no such cluster", got=cluster, expected=f"0 to {len(clustering) - 1}")
-        z, condition = self._sample(clustering, cluster, n, tau, rng)
+        with blamed("running the clusterer", self.name):
+            z, condition = self._sample(clustering, cluster, n, tau, rng)
         check_tensor("the region's codes", z, shape=(n, "d"), dtype=torch.float32, plugin=self.name)
         return z, condition
 

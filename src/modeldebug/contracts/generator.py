@@ -13,7 +13,7 @@ from torch import Tensor
 from ..context import Context
 from ..tensors import check_tensor
 from ..types import ImageSet
-from .base import ConfigT, Contract
+from .base import ConfigT, Contract, blamed
 
 
 class Generator(Contract[ConfigT]):
@@ -37,7 +37,8 @@ class Generator(Contract[ConfigT]):
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
         """Images (n, c, h, w) float32 in [0, 1] of codes (n, d) float32; differentiable where declared."""
         check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self.name)
-        x = self._decode(z, condition)
+        with blamed("running the generator", self.name):
+            x = self._decode(z, condition)
         return check_tensor(
             "the decoded image",
             x,
@@ -51,7 +52,8 @@ class Generator(Contract[ConfigT]):
     @final
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         """Codes (n, d) float32 of images (n, c, h, w) float32 in [0, 1]: the mean of the posterior."""
-        z = self._encode(x, condition)
+        with blamed("running the generator", self.name):
+            z = self._encode(x, condition)
         return check_tensor("the code", z, shape=(len(x), self.latent_size), dtype=torch.float32, plugin=self.name)
 
     @final

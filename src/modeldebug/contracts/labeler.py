@@ -12,7 +12,7 @@ from torch import Tensor
 from ..context import Context
 from ..tensors import check_tensor
 from ..types import Answers, LabelRequest, Pending, Splits
-from .base import ConfigT, Contract
+from .base import ConfigT, Contract, blamed
 
 
 class Labeler(Contract[ConfigT]):
@@ -33,7 +33,8 @@ class Labeler(Contract[ConfigT]):
     @final
     def label(self, request: LabelRequest) -> Answers | Pending:
         """Votes on each image of the request, or Pending while people are still to answer."""
-        answer = self._label(request)
+        with blamed("running the labeler", self.name):
+            answer = self._label(request)
         if isinstance(answer, Answers):
             check_tensor(
                 "the votes",

@@ -19,6 +19,7 @@ from ..contracts.labeler import Labeler
 from ..judging import JUDGEMENTS, count_judgements, judge_region
 from ..rng import rng_for, spawn
 from ..store import Saved, prefixed
+from ..tensors import check_tensor
 from ..types import Clustering, Failures, Region
 from .judges import ask
 
@@ -59,6 +60,8 @@ class Sampler:
     def draw(self, cluster: int, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Codes (n, d) and images (n, c, h, w) of one region."""
         z, condition = self.clusterer.sample(self.clustering, cluster, n, tau=self.tau, rng=rng)
+        size, name = self.model.latent_size, self.clusterer.name
+        check_tensor("the region's codes", z, shape=(n, size), dtype=torch.float32, plugin=name)
         return z, in_batches(self.model.decode, self.batch_size, self.device, z, condition)
 
 

@@ -1,0 +1,1 @@
+"""A modeldebug plugin with one searcher: Gaussian walks from training codes."""

@@ -1,0 +1,142 @@
+"""Every snippet in the README, in the documentation and in docstrings runs, in the order of its page.
+
+On a page, Python blocks share their names. A block with a caption is written to that file of the page's own working
+folder; others are executed. In console blocks the lines `$ modeldebug ...` are run, and what stands below them must be
+what they print. Runs that are not `--preset tiny` would take too long: their options are resolved by `config show`, and
+`modeldebug.run` without a preset takes the preset `tiny`.
+"""
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import shlex
+import sys
+import textwrap
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from safetensors.torch import save_file
+from sybil import Sybil
+from sybil.evaluators.python import PythonEvaluator
+from sybil.parsers.myst import CodeBlockParser, SkipParser
+
+import modeldebug
+from modeldebug import hookspecs
+from modeldebug.cli import program
+from modeldebug.registry import Registry, Source
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+OUTPUT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+_run = modeldebug.run
+
+
+def write_or_execute(example):
+    caption = example.region.lexemes.get("options", {}).get("caption")
+    if caption:
+        Path(caption).parent.mkdir(parents=True, exist_ok=True)
+        Path(caption).write_text(example.parsed)
+    elif example.region.lexemes["arguments"] == "python":
+        PythonEvaluator()(example)
+
+
+def type_commands(example):
+    for command, expected in commands(example.parsed):
+        words = shlex.split(command)
+        if words[0] != "modeldebug":
+            continue
+        if words[1] == "run" and "tiny" not in words:
+            words = ["modeldebug", "config", "show", *words[2:]]
+        done = CliRunner().invoke(program, words[1:])
+        assert done.exit_code == (2 if expected.startswith("Error:") else 0), f"$ {command}\n{done.output}"
+        if expected:
+            said = doctest.OutputChecker().check_output(expected, done.output, OUTPUT)
+            assert said, f"$ {command}\nprints\n{done.output}\nand not\n{expected}"
+
+
+def commands(text):
+    """The commands of a console block, each with what is printed below it."""
+    found = []
+    for line in text.replace("\\\n", " ").splitlines():
+        if line.startswith("$ "):
+            found.append([line.removeprefix("$ "), ""])
+        else:
+            found[-1][1] += line + "\n"
+    return found
+
+
+SYBIL = Sybil(
+    path=str(ROOT),
+    parsers=[
+        CodeBlockParser("python", write_or_execute),
+        CodeBlockParser("toml", write_or_execute),
+        CodeBlockParser("console", type_commands),
+        SkipParser(),
+    ],
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with data.npz, my_models.py and w.safetensors; afterwards its modules are forgotten."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
+    monkeypatch.setattr(modeldebug, "run", quick_run)
+    rng = np.random.default_rng(0)
+    np.savez("data.npz", images=rng.integers(0, 256, (90, 1, 8, 8), dtype=np.uint8), labels=np.arange(90) % 3)
+    Path("my_models.py").write_text(
+        "from torch import nn\ndef make():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))\n"
+    )
+    save_file({"1.weight": torch.zeros(3, 64), "1.bias": torch.zeros(3)}, "w.safetensors")
+    known = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - known:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def quick_run(*args, preset=None, **options):
+    return _run(*args, preset=preset or "tiny", **options)
+
+
+def own():
+    """A model and a data set, where a page speaks of them without making them."""
+    images = torch.rand(150, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    labels = torch.arange(150) % 2
+    images[labels == 1, :, :, 4:] /= 4
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2, bias=False))
+    model[1].weight.data = torch.tensor([[-1.0] * 4 + [1.0] * 4, [1.0] * 4 + [-1.0] * 4]).repeat(1, 8) / 32
+    return {"model": model, "dataset": torch.utils.data.TensorDataset(images, labels)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_snippets_of_the_page_run(page, folder, finished):
+    document = SYBIL.parse(page)
+    document.namespace.update(own(), run=modeldebug.open_run(finished.folder))
+    for example in document.examples():
+        example.evaluate()
+
+
+def modules():
+    found = pkgutil.walk_packages(modeldebug.__path__, "modeldebug.")
+    return [name for _, name, _ in found if not name.endswith("__main__")]
+
+
+@pytest.mark.parametrize("name", ["modeldebug", *modules()])
+def test_examples_in_docstrings_run(name):
+    outcome = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert outcome.failed == 0
+
+
+def test_the_plugin_in_the_docstring_of_the_hooks_can_be_registered():
+    _, _, example = inspect.getdoc(hookspecs).partition("with one searcher:")
+    plugin = types.ModuleType("my_search")
+    exec(textwrap.dedent(example), vars(plugin))
+    registry = Registry()
+    registry.register(plugin, Source("mine", "mine", "1"))
+    assert [r.name for r in registry.components("searcher")] == ["mine:my-search"]
