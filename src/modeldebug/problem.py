@@ -127,7 +127,7 @@ class Problem:
             condition: (n,) int64, the class told to a conditional decoder; the origin's by default.
         """
         check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self._searcher)
-        condition = self._condition(origin, condition)
+        condition = self._condition(len(z), origin, condition)
         x = self._decode(z, condition)
         probs = self._classify(x)
         expected = self._expected(origin, condition)
@@ -149,7 +149,7 @@ class Problem:
         self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """The target's value (n,) and its gradient (n, d) with respect to the codes: 3 n queries."""
-        condition = self._condition(origin, condition)
+        condition = self._condition(len(z), origin, condition)
         allowed = self.target.allowed(self._expected(origin, condition), self.num_classes)
         values, gradients = [], []
         for start in range(0, len(z), self._batch_size):
@@ -171,7 +171,7 @@ class Problem:
         if candidates.evaluation is not None:
             z, x, probs, condition = self._recall(candidates, searcher)
         else:
-            condition = self._condition(origin, candidates.condition)
+            condition = self._condition(len(candidates), origin, candidates.condition)
             z = candidates.z
             if z is not None:
                 check_tensor("a candidate", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=searcher)
@@ -213,7 +213,7 @@ class Problem:
         check_tensor("evaluation ids", rows, shape=("n",), dtype=torch.int64, plugin=searcher)
         if not len(rows):
             empty = [torch.empty(0, size) for size in (self.latent_size, self.num_classes)]
-            condition = self._condition(torch.empty(0, dtype=torch.int64), None)
+            condition = self._condition(0, torch.empty(0, dtype=torch.int64), None)
             return empty[0], torch.empty(0, *self._classifier.spec.shape), empty[1], condition
         if int(rows.min()) < 0 or int(rows.max()) >= memory.count:
             raise PluginError(
@@ -235,11 +235,11 @@ class Problem:
         condition = told if bool((told >= 0).all()) else None
         return z, torch.cat(memory.x)[rows], torch.cat(memory.probs)[rows], condition
 
-    def _condition(self, origin: Tensor | None, condition: Tensor | None) -> Tensor | None:
+    def _condition(self, n: int, origin: Tensor | None, condition: Tensor | None) -> Tensor | None:
         """The class that the decoder is told: the given one, else the origin's, if origins have one."""
         if origin is not None:
             last = len(self.origins) - 1
-            check_tensor("origin", origin, shape=("n",), dtype=torch.int64, low=0, high=last, plugin=self._searcher)
+            check_tensor("origin", origin, shape=(n,), dtype=torch.int64, low=0, high=last, plugin=self._searcher)
         if condition is None and origin is not None and self.origins.condition is not None:
             return self.origins.condition[origin]
         return condition
