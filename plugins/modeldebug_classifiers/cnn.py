@@ -11,7 +11,15 @@ from .plugin import CnnConfig
 
 
 class Cnn(ClassifierSource[CnnConfig]):
-    """Two 3 x 3 convolutions, the second of stride 2, and one hidden layer: the default model under test."""
+    """Two 3 x 3 convolutions, the second of stride 2, and one hidden layer: the default model under test.
+
+    Raises:
+        PluginError: training diverged.
+
+    >>> from modeldebug import DataSpec
+    >>> Cnn(CnnConfig(), DataSpec((1, 8, 8), ("a", "b")))._make()(torch.zeros(3, 1, 8, 8)).shape
+    torch.Size([3, 2])
+    """
 
     def _make(self) -> nn.Module:
         c, h, w = self.spec.shape

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,15 @@ from .plugin import ArraysConfig
 
 
 class Arrays(DatasetSource[ArraysConfig]):
-    """An .npz file with `images` and `labels`, split 60 / 20 / 20."""
+    """An .npz file with `images` (n, c, h, w), uint8 or float32 in [0, 1], and `labels` (n,), split 60 / 20 / 20.
+
+    Raises:
+        DataError: no such file or arrays, or what `as_images`, `as_labels` and `split` refuse.
+
+    >>> Arrays(ArraysConfig(path="no.npz")).load(torch.Generator())
+    Traceback (most recent call last):
+    modeldebug.errors.DataError: there is no data file...
+    """
 
     def _load(self, rng: torch.Generator) -> Splits:
         path = Path(self.config.path)
@@ -47,7 +56,7 @@ def _read(path: Path, plugin: str) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as raw, np.lib.npyio.NpzFile(raw, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(
             f"the data file cannot be read: {error}",
             got=path,

@@ -18,7 +18,17 @@ PARTS = ("train", "validation", "test")
 
 
 class Folder(DatasetSource[FolderConfig]):
-    """Class folders, split 60 / 20 / 20; or folders train, validation and test that hold the class folders."""
+    """Class folders, split 60 / 20 / 20; or folders train, validation and test that hold the class folders.
+
+    Images are read as (c, h, w) uint8, of the configured size and number of channels.
+
+    Raises:
+        DataError: no such folder, some splits but not all, no images in it, or one that cannot be read.
+
+    >>> Folder(FolderConfig(path="no/such/folder")).load(torch.Generator())
+    Traceback (most recent call last):
+    modeldebug.errors.DataError: there is no folder of images...
+    """
 
     def _load(self, rng: torch.Generator) -> Splits:
         root = Path(self.config.path)
@@ -74,4 +84,4 @@ class Folder(DatasetSource[FolderConfig]):
 
 
 def _folders(root: Path) -> list[str]:
-    return sorted(entry.name for entry in root.iterdir() if entry.is_dir())
+    return sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith("."))

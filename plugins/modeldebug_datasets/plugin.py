@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from modeldebug import Component, ComponentConfig, hookimpl
+from modeldebug import AbsolutePath, Component, ComponentConfig, hookimpl
 
 
 class DigitsConfig(ComponentConfig):
@@ -18,7 +18,7 @@ class DigitsConfig(ComponentConfig):
 class ArraysConfig(ComponentConfig):
     """Arrays in an .npz file."""
 
-    path: str = Field(
+    path: AbsolutePath = Field(
         description="file with `images` (n, c, h, w), uint8 or float32 in [0, 1], and `labels` (n,) from 0"
     )
     classes: tuple[str, ...] | None = Field(None, description="class names; the labels' numbers if unset")
@@ -27,7 +27,7 @@ class ArraysConfig(ComponentConfig):
 class FolderConfig(ComponentConfig):
     """A folder of images, one folder a class."""
 
-    path: str = Field(
+    path: AbsolutePath = Field(
         description="folder with a folder for each class; or with train, validation and test, and classes in them"
     )
     size: int = Field(32, ge=4, description="images are resized to size x size pixels")

@@ -16,7 +16,14 @@ from .settings import BetaNoiseConfig
 
 class BetaNoise(Searcher[BetaNoiseConfig]):
     """Each step takes a block of training images, draws Q codes around each, and proposes those that fail: at most
-    `keep` of an image, the smallest perturbations."""
+    `keep` of an image, the smallest perturbations (AAAI algorithm 1).
+
+    >>> from modeldebug.testing import known_problem
+    >>> problem, search = known_problem().problem(), BetaNoise(BetaNoiseConfig(draws=50), known_problem().spec)
+    >>> state, found = search.step(problem, search.start(problem, rng_for(0)))
+    >>> state["done"], problem.meter.queries == 50 * len(problem.origins), len(found) > 0
+    (True, True, True)
+    """
 
     def _start(self, problem: Problem, rng: torch.Generator) -> State:
         return {"seed": spawn(rng), "next": 0, "of": len(problem.origins), "done": len(problem.origins) == 0}

@@ -33,7 +33,15 @@ class _Mixture:
 
 
 class DpGmm(Clusterer[DpGmmConfig]):
-    """Clusters are kept where their weight is above `min_weight`; failures of dropped clusters are noise."""
+    """Clusters are kept where their weight is above `min_weight` (AAAI section 3.2); failures of dropped clusters are
+    noise.
+
+    >>> from modeldebug.testing import known_problem
+    >>> clusterer = DpGmm(DpGmmConfig(components=4, min_weight=0.1), known_problem().spec)
+    >>> clustering = clusterer.fit(known_problem().failures(per_ball=40), Context.quiet(seed=0))
+    >>> clustering.converged, float(clustering.weights.sum()) <= 1.001
+    (True, True)
+    """
 
     def _fit(self, failures: Failures, context: Context) -> Clustering:
         assert failures.z is not None
@@ -70,6 +78,9 @@ class DpGmm(Clusterer[DpGmmConfig]):
     def _fit_one(self, codes: np.ndarray, total: int, seed: int) -> _Mixture:
         """Fit one mixture; a cluster is kept where its share of all `total` failures is above `min_weight`."""
         config, d = self.config, codes.shape[1]
+        if len(codes) / total <= config.min_weight:  # no cluster of these could be kept
+            none = np.empty(0)
+            return _Mixture(none, np.empty((0, d)), np.empty((0, d, d)), np.full(len(codes), -1), True, 0)
         if len(codes) < 2:  # a mixture cannot be fitted to one point: it is a cluster by itself
             return _Mixture(
                 np.ones(1), codes, np.eye(d)[None] * config.regularisation, np.zeros(len(codes), int), True, 0

@@ -10,38 +10,66 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from modeldebug import Classifier, Context, CorrectedState, Corrector, LabelledImages, Splits, train_network
+from modeldebug import (
+    Classifier,
+    Context,
+    CorrectedState,
+    Corrector,
+    LabelledImages,
+    Splits,
+    isolated_global_rng,
+    spawn,
+    train_network,
+)
 
 from .settings import LambdaConfig
 
 
 class LambdaFinetuning(Corrector[LambdaConfig]):
-    """Of each lambda's epochs the one with the highest validation accuracy is taken (AAAI section 4.1)."""
+    """Of each lambda's epochs the one with the highest validation accuracy is taken (AAAI section 4.1).
+
+    Raises:
+        PluginError: finetuning diverged.
+
+    >>> from modeldebug.testing import known_problem
+    >>> k, corrector = known_problem(), LambdaFinetuning(LambdaConfig(lambdas=(1.0,), epochs=1), known_problem().spec)
+    >>> failures = LabelledImages(k.failures(per_ball=8).x, k.failures(per_ball=8).expected)
+    >>> [s.name for s in corrector.correct(k.classifier, k.splits, failures, Context.quiet(seed=0))]
+    ['lambda=1']
+    """
 
     def _correct(
         self, classifier: Classifier, data: Splits, failures: LabelledImages | None, context: Context
     ) -> Sequence[CorrectedState]:
         lambdas = (0.0,) if failures is None else self.config.lambdas
-        seed = torch.randint(2**31, (), generator=context.rng)
+        seed = spawn(context.rng)
         states = []
         for i, strength in enumerate(lambdas):
             part = context.part(i, len(lambdas), f"lambda {strength:g}")
-            part.rng.manual_seed(int(seed))  # every lambda sees the same batches: only lambda differs
-            states.append(self._finetune(classifier.copy(), data, failures, strength, part))
+            part.rng.manual_seed(seed)  # every lambda sees the same batches
+            with isolated_global_rng(seed):  # and drops out the same units: only lambda differs
+                states.append(self._finetune(classifier.copy(), data, failures, strength, part))
         return states
 
     def _finetune(
         self, model: Classifier, data: Splits, failures: LabelledImages | None, strength: float, context: Context
     ) -> CorrectedState:
-        config = self.config
+        config, rng = self.config, torch.Generator().manual_seed(context.rng.initial_seed())
+        norms = [m for m in model.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
         def loss(x: Tensor, y: Tensor, step: int) -> Tensor:
             if failures is None:
                 return nn.functional.nll_loss(model.log_probs(x), y)
-            rows = torch.randint(len(failures), (config.batch_size,), generator=context.rng)
+            rows = torch.randint(len(failures), (config.batch_size,), generator=rng)
             images, labels = failures.x[rows].to(x.device), failures.labels[rows].to(x.device)
-            answers = model.log_probs(torch.cat([x, images]))  # one pass for both: a third less time on small networks
-            fitted, fixed = answers[: len(x)], answers[len(x) :]
+            if norms:  # batch statistics are those of the training data, so that lambda -> 0 is the control
+                fitted = model.log_probs(x)
+                _train(norms, False)
+                fixed = model.log_probs(images)
+                _train(norms, True)
+            else:  # one pass for both: a third less time on small networks
+                answers = model.log_probs(torch.cat([x, images]))
+                fitted, fixed = answers[: len(x)], answers[len(x) :]
             return nn.functional.nll_loss(fitted, y) + strength * nn.functional.nll_loss(fixed, labels)
 
         best, weights = -1.0, model.state_dict()
@@ -64,3 +92,8 @@ class LambdaFinetuning(Corrector[LambdaConfig]):
             after_epoch=after_epoch,
         )
         return CorrectedState(f"lambda={strength:g}", strength, weights)
+
+
+def _train(modules: Sequence[nn.Module], mode: bool) -> None:
+    for module in modules:
+        module.train(mode)

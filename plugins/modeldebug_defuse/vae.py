@@ -19,7 +19,15 @@ from .settings import VaeConfig
 
 
 class BetaVae(Generator[VaeConfig]):
-    """Encodes images (n, c, h, w) into means (n, d), and decodes codes; the prior is standard normal."""
+    """Encodes images (n, c, h, w) into means (n, d), and decodes codes; the prior is standard normal (AAAI appendix B).
+
+    Raises:
+        PluginError: training diverged.
+
+    >>> vae = BetaVae(VaeConfig(latent=5), DataSpec((1, 8, 8), ("a", "b")))
+    >>> vae.encode(torch.zeros(3, 1, 8, 8)).shape, vae.decode(torch.zeros(3, 5)).shape
+    (torch.Size([3, 5]), torch.Size([3, 1, 8, 8]))
+    """
 
     def __init__(self, config: VaeConfig, spec: DataSpec) -> None:
         super().__init__(config, spec)

@@ -11,7 +11,11 @@ from .plugin import OracleConfig
 
 
 def augmented(x: Tensor, config: OracleConfig, rng: torch.Generator) -> Tensor:
-    """Images (n, c, h, w) in [0, 1], each rotated, zoomed, sheared and shifted by its own draw, with noise."""
+    """Images (n, c, h, w) in [0, 1], each rotated, zoomed, sheared and shifted by its own draw, with noise.
+
+    >>> augmented(torch.zeros(2, 1, 8, 8), OracleConfig(), torch.Generator()).shape
+    torch.Size([2, 1, 8, 8])
+    """
     n = len(x)
     angle, grow, shear, right, down = (torch.rand(5, n, generator=rng) * 2 - 1).unbind()
     angle = angle * math.radians(config.rotation)

@@ -21,7 +21,15 @@ BATCH = 512  # images answered at a time
 
 
 class Oracle(Labeler[OracleConfig]):
-    """`members` networks, calibrated on the validation images by temperature (Guo et al. 2017)."""
+    """`members` networks, calibrated on the validation images by temperature (Guo et al. 2017).
+
+    Raises:
+        PluginError: training diverged.
+
+    >>> oracle = Oracle(OracleConfig(members=2), DataSpec((1, 8, 8), ("a", "b")))  # not trained yet
+    >>> oracle.label(LabelRequest("r", torch.zeros(3, 1, 8, 8), oracle.spec, torch.zeros(3).long())).votes.shape
+    torch.Size([3, 2])
+    """
 
     is_program = True
 

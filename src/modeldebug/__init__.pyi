@@ -7,6 +7,7 @@ from .api import run as run
 from .batches import in_batches as in_batches
 from .classifier import Classifier as Classifier
 from .component import API_VERSION as API_VERSION
+from .component import AbsolutePath as AbsolutePath
 from .component import ClassifierConfig as ClassifierConfig
 from .component import Component as Component
 from .component import ComponentConfig as ComponentConfig
@@ -35,6 +36,7 @@ from .external import as_labels as as_labels
 from .hookspecs import hookimpl as hookimpl
 from .problem import Evaluation as Evaluation
 from .problem import Problem as Problem
+from .rng import isolated_global_rng as isolated_global_rng
 from .rng import rng_for as rng_for
 from .rng import spawn as spawn
 from .training import train_network as train_network

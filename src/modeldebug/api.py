@@ -7,11 +7,12 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from .component import Kind
-from .config import Layer, RunConfig, resolve
+from .config import Layer, RunConfig, add_working_folder, resolve
 from .engine import execute
 from .errors import ConfigError, InputError, RunFolderError, nearest
 from .events import EventBus, Listener
@@ -29,6 +30,15 @@ class Run:
 
     Attributes:
         path: the run folder.
+
+    Raises:
+        RunFolderError: there is no run, or its manifest cannot be read.
+
+    Example::
+
+        run = modeldebug.open_run("runs/first")
+        run.status, len(run.regions), run.results["search"]["failures"]
+        model = run.corrected_model()
     """
 
     def __init__(self, path: Path, objects: Mapping[str, object] | None = None) -> None:
@@ -44,25 +54,41 @@ class Run:
 
     @property
     def results(self) -> dict[str, Any]:
-        """The contents of `results.json`."""
+        """The contents of `results.json`.
+
+        Raises:
+            RunFolderError: the run has not ended, or its files are damaged.
+        """
         self._require_done()
         return summarise(self._store)
 
     @property
     def regions(self) -> tuple[Region, ...]:
-        """The regions that were kept, the largest first."""
+        """The regions that were kept, the largest first.
+
+        Raises:
+            RunFolderError: the run has not come so far, or its files are damaged.
+        """
         from .stages.regions import load_regions
 
         every = load_regions(self._store.load_stage("regions"))
         return tuple(sorted((r for r in every if r.status == "kept"), key=lambda r: -r.weight))
 
     def report(self) -> Path:
-        """The HTML report's file."""
+        """The HTML report's file.
+
+        Raises:
+            RunFolderError: the run has not ended.
+        """
         self._require_done()
         return self.path / "report.html"
 
     def redraw(self) -> Path:
-        """Draw the report again, from the run folder alone; its file."""
+        """Draw the report again, from the run folder alone; its file.
+
+        Raises:
+            RunFolderError: the run has not ended, or its folder is damaged, locked or unwritable.
+        """
         from .report import render
 
         self._require_done()
@@ -74,14 +100,15 @@ class Run:
         """The corrected classifier as a torch module, in eval mode.
 
         Raises:
-            RunFolderError: nothing was corrected, with the reason.
+            RunFolderError: the run has not ended, or nothing was corrected, with the reason.
+            ConfigError: the run was started with objects, and they were not given to `resume`.
         """
         self._require_done()
         correction = self._store.load_stage("correction")
         if correction.info["skipped"]:
             raise RunFolderError("nothing was corrected in this run", got=correction.info["skipped"])
         _, config = restore_config(self._store, self._objects)
-        module = prepare(config).classifier.copy().module  # the model that was given stays as it was
+        module = prepare(_unweighted(config)).classifier.copy().module  # the model that was given stays as it was
         module.load_state_dict(correction.part("corrected"))
         return module.eval()
 
@@ -126,8 +153,14 @@ def run(
 
     Raises:
         ModelDebugError: bad input, or a component that fails.
+        WaitingForPeople: people are to label; `resume` goes on once they have.
+
+    Example::
+
+        run = modeldebug.run(model, (images, labels), preset="tiny", settings={"searcher": {"draws": 50}})
+        print(run.report())
     """
-    names = plugins.split(",") if isinstance(plugins, str) else list(plugins)
+    names = [name.strip() for name in plugins.split(",")] if isinstance(plugins, str) else list(plugins)
     registry = Registry.load(names)
     layers, objects = [], {}
     for kind, value in (("classifier", model), ("dataset", dataset)):
@@ -158,10 +191,20 @@ def resume(
         redo: forget this stage and all later ones first.
         trust: read weights files that may run code.
         listeners: called with each event.
+
+    Raises:
+        RunFolderError: there is no run, or its folder is damaged, locked or unwritable.
+        ConfigError: there is no such stage, or objects that the run was started with were not given.
+        ModelDebugError: as `run`.
+
+    Example::
+
+        run = modeldebug.resume("runs/first", redo="correction")
     """
     objects = {k: v for k, v in (("classifier", model), ("dataset", dataset)) if v is not None}
     store = RunStore.open(Path(path))
-    if redo is None and store.manifest["status"] == "done":
+    whole = all((store.path / name).exists() for name in ("results.json", "report.html"))
+    if redo is None and store.manifest["status"] == "done" and whole:
         summarise(store)
         return Run(store.path, objects)
     registry, config = restore_config(store, objects)
@@ -184,7 +227,7 @@ def new_run(config: RunConfig, out: str | Path | None = None) -> Iterator[RunSto
         raise
     except InputError:
         if not store.manifest["stages"]:
-            shutil.rmtree(store.path)
+            shutil.rmtree(store.path.resolve(), ignore_errors=True)
         raise
 
 
@@ -214,8 +257,23 @@ def _forget(store: RunStore, stage: str) -> None:
             (store.path / name).unlink(missing_ok=True)
 
 
+def _unweighted(config: RunConfig) -> RunConfig:
+    """The same without a weights file: where other weights follow anyway, it need not be there, nor be trusted."""
+    choice = config.choices["classifier"]
+    plain = replace(choice, config=choice.config.model_copy(update={"weights": None}))
+    return replace(config, choices={**config.choices, "classifier": plain})
+
+
 def open_run(path: str | Path) -> Run:
-    """A run folder, to be looked at."""
+    """A run folder, to be looked at.
+
+    Raises:
+        RunFolderError: there is no run, or its manifest cannot be read.
+
+    >>> open_run("no/such/folder")
+    Traceback (most recent call last):
+    modeldebug.errors.RunFolderError: ...
+    """
     return Run(Path(path))
 
 
@@ -226,6 +284,10 @@ def restore_config(store: RunStore, objects: Mapping[str, object] | None = None)
         ConfigError: the run was started from Python with objects, and they were not given.
     """
     manifest, objects = store.manifest, objects or {}
+    missing = {"folder", "plugins", "preset", "config", "sources"} - manifest.keys()
+    if missing:
+        raise RunFolderError("the run's manifest is not whole", got=f"it lacks {', '.join(sorted(missing))}")
+    add_working_folder(Path(manifest["folder"]))
     registry = Registry.load(manifest["plugins"])
     settings: dict[str, dict[str, Any]] = manifest["config"]
     kinds: tuple[Kind, ...] = ("classifier", "dataset")

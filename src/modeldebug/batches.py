@@ -15,6 +15,9 @@ def in_batches(
 
     The last batch is filled up with copies of its first row: a batch of another size may round differently.
     `None` is passed on. No gradients.
+
+    >>> in_batches(lambda x: x.sum(1), 2, torch.device("cpu"), torch.ones(3, 4))
+    tensor([4., 4., 4.])
     """
     n = next(len(t) for t in tensors if t is not None)
     parts = []

@@ -34,6 +34,11 @@ class Classifier:
         name: for messages.
         batch_size: images in a batch, where no gradients are needed.
         device: where the module is.
+
+    >>> from modeldebug.testing import known_problem
+    >>> classifier = known_problem().classifier
+    >>> classifier.accuracy(known_problem().splits.test), classifier.probs(torch.zeros(3, 1, 8, 8)).shape
+    (1.0, torch.Size([3, 4]))
     """
 
     module: nn.Module
@@ -57,7 +62,11 @@ class Classifier:
         return answer.log_softmax(1)
 
     def probs(self, x: Tensor) -> Tensor:
-        """Probabilities (n, k) float32 on the CPU; in batches, in eval mode, without gradients."""
+        """Probabilities (n, k) float32 on the CPU; in batches, in eval mode, without gradients.
+
+        Raises:
+            ClassifierError: as `log_probs`; so do `predict` and `accuracy`.
+        """
         self.module.eval()
         return in_batches(lambda rows: self.log_probs(rows).exp(), self.batch_size, self.device, x)
 
@@ -67,6 +76,7 @@ class Classifier:
         return torch.cat([self.probs(images.batch(rows)[0]).argmax(1) for rows in chunks])
 
     def accuracy(self, images: ImageSet) -> float:
+        """Share of the images whose predicted class is their label, in [0, 1]."""
         return float((self.predict(images) == images.labels).float().mean())
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -112,7 +122,11 @@ class Classifier:
         return answer.float()
 
     def normalised(self, x: Tensor) -> Tensor:
-        """Images as the module gets them: less the mean, divided by the standard deviation."""
+        """Images (n, c, h, w) as the module gets them: less the mean, divided by the standard deviation.
+
+        Raises:
+            ClassifierError: `mean` or `std` has neither one number nor one for each channel.
+        """
         for values, apply in ((self.mean, torch.sub), (self.std, torch.div)):
             if values is not None:
                 if len(values) not in (1, x.shape[1]):
@@ -127,7 +141,15 @@ class Classifier:
 
 
 def detect_output(classifier: Classifier, x: Tensor) -> Output:
-    """What the module returns for images x (n, c, h, w): probabilities if rows are >= 0 and sum to 1, else logits."""
+    """What the module returns for images x (n, c, h, w): probabilities if rows are >= 0 and sum to 1, else logits.
+
+    Raises:
+        ClassifierError: as `Classifier.log_probs`.
+
+    >>> from modeldebug.testing import known_problem
+    >>> detect_output(known_problem().classifier, torch.zeros(1, 1, 8, 8))
+    'logits'
+    """
     classifier.module.eval()
     answer = in_batches(classifier._answer, classifier.batch_size, classifier.device, x)
     sums_to_one = bool(((answer.sum(1) - 1).abs() < 1e-3).all())
@@ -135,7 +157,11 @@ def detect_output(classifier: Classifier, x: Tensor) -> Output:
 
 
 def model_hash(module: nn.Module) -> str:
-    """SHA-256 over the names, shapes and values of a module's weights."""
+    """SHA-256 over the names, shapes and values of a module's weights, in hexadecimal.
+
+    >>> model_hash(nn.ReLU()) == model_hash(nn.Flatten())  # neither has weights
+    True
+    """
     digest = hashlib.sha256()
     for name, value in sorted(module.state_dict().items()):
         digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())

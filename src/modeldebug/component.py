@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 API_VERSION = 1
 
@@ -16,16 +17,35 @@ Kind = Literal["dataset", "classifier", "generator", "searcher", "clusterer", "l
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
+AbsolutePath = Annotated[str, AfterValidator(lambda path: str(Path(path).expanduser().absolute()))]
+"""A path in a component's settings: made absolute, so that a run is resumed from any folder."""
+
+
 class ComponentConfig(BaseModel):
-    """Base of every component's settings: frozen, and unknown names are refused."""
+    """Base of every component's settings: frozen, and unknown names are refused.
+
+    Raises:
+        pydantic.ValidationError: unknown names, or values of another type or range.
+
+    >>> class Settings(ComponentConfig):
+    ...     draws: int = Field(100, ge=1, description="draws around each code")
+    >>> Settings(draws=5).draws
+    5
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ClassifierConfig(ComponentConfig):
-    """Settings that every classifier has; a component's own settings extend them."""
+    """Settings that every classifier has; a component's own settings extend them.
 
-    weights: str | None = Field(None, description="file with weights to load: .safetensors, or a state dict (.pt)")
+    >>> ClassifierConfig(weights="w.safetensors", mean=[0.5]).mean
+    (0.5,)
+    """
+
+    weights: AbsolutePath | None = Field(
+        None, description="file with weights to load: .safetensors, or a state dict (.pt)"
+    )
     train: bool = Field(False, description="train it in the run, before it is debugged")
     output: Literal["auto", "logits", "probabilities"] = Field(
         "auto", description="what the module returns; log-probabilities count as logits"
@@ -61,7 +81,12 @@ class Component:
     api: int = API_VERSION
 
     def make(self, *args: object) -> Any:
-        """Import the factory where it is named as text, and call it."""
+        """Import the factory where it is named as text, and call it.
+
+        Raises:
+            ImportError: there is no such module.
+            AttributeError: the module has no such name.
+        """
         factory = self.factory
         if isinstance(factory, str):
             module, _, attribute = factory.partition(":")
@@ -77,6 +102,9 @@ class Preset:
         name: lower case with hyphens.
         summary: one line for `plugins list`.
         settings: as in a run's TOML file: `{"searcher": {"use": "beta-noise", "draws": 500}}`.
+
+    >>> Preset("quick", "few draws", {"searcher": {"use": "beta-noise", "draws": 5}}).settings["searcher"]["draws"]
+    5
     """
 
     name: str

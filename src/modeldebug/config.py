@@ -6,6 +6,7 @@ component for a stage drops what earlier layers had set for the old one.
 
 from __future__ import annotations
 
+import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +17,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from .component import ComponentConfig, Kind
 from .errors import ConfigError, nearest
-from .registry import Registered, Registry
+from .registry import Registered, Registry, module_exists
 
 Role = Literal["dataset", "classifier", "generator", "searcher", "clusterer", "labeler", "auditor", "corrector"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -33,7 +34,7 @@ class RunSection(ComponentConfig):
 
     seed: int = Field(0, ge=0, description="decides every random choice of the run")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks run")
-    batch_size: int = Field(512, ge=1, description="images decoded and classified at a time")
+    batch_size: int = Field(512, ge=1, le=1_000_000, description="images decoded and classified at a time")
     threads: int | None = Field(
         None,
         ge=1,
@@ -74,6 +75,9 @@ class RegionsSection(ComponentConfig):
         0.5, ge=0, lt=1, description="a region is kept when more of its labelled samples are misclassified"
     )
     agreement: float = Field(0.5, ge=0, lt=1, description="a sample's label needs more than this share of the votes")
+    min_labelled: float = Field(
+        0.5, ge=0, le=1, description="clusters with a label for a smaller share of their samples are 'unlabelled'"
+    )
     min_purity: float = Field(
         0.8, ge=0, le=1, description="regions with a smaller share of one label are 'mixed': set aside"
     )
@@ -225,9 +229,9 @@ def _preset(registry: Registry, name: str | None) -> Any:
     presets = registry.presets
     if name is None:
         return next(iter(presets.values()), None)
-    if name not in presets:
+    if not isinstance(name, str) or name not in presets:
         raise ConfigError(
-            f"there is no preset '{name}'", expected=nearest(name, presets), fix="modeldebug plugins list"
+            f"there is no preset '{name}'", expected=nearest(str(name), presets), fix="modeldebug plugins list"
         )
     return presets[name]
 
@@ -283,34 +287,22 @@ def _choice(registry: Registry, role: Role, settings: Mapping[str, Any]) -> Choi
 
 
 def _find(registry: Registry, kind: Kind, use: str) -> Registered:
-    from .registry import module_exists
-
+    """The component behind a name: a loaded plugin's where it has it, else a module's attribute."""
     before, colon, _ = use.rpartition(":")
-    if not colon:
+    if not colon or any(r.name == use for r in registry.components(kind)):
         return registry.find(kind, use)
-    add_working_folder()
-    is_module = module_exists(before)
-    if any(r.name == use for r in registry.components(kind)):
-        if is_module and any(source.plugin == before for source in registry.plugins):
-            raise ConfigError(
-                f"'{before}' is both a plugin and a module that can be imported from here",
-                got=use,
-                fix=f"rename the module, or run from another folder than {Path.cwd()}",
-            )
-        return registry.find(kind, use)
-    if not is_module and registry.knows_plugin(before):
+    add_working_folder(Path.cwd())
+    if not module_exists(before) and registry.knows_plugin(before):
         return registry.find(kind, use)
     from .external import component_from
 
     return component_from(registry, kind, use)
 
 
-def add_working_folder() -> None:
+def add_working_folder(folder: Path) -> None:
     """Let `module:attribute` name modules of the working folder, as `python -m` does."""
-    import sys
-
-    if "" not in sys.path and str(Path.cwd()) not in sys.path:
-        sys.path.insert(0, str(Path.cwd()))
+    if str(folder) not in sys.path and not ("" in sys.path and folder == Path.cwd()):
+        sys.path.insert(0, str(folder))
 
 
 def validated(model: type[BaseModel], settings: Mapping[str, Any], *, where: str, plugin: str | None = None) -> Any:
@@ -374,34 +366,3 @@ def _check_complete(config: RunConfig, registry: Registry) -> None:
                 fix=f"choose another {choice.role}, or a component that provides it",
                 plugin=choice.registered.name,
             )
-
-
-def json_schema(registry: Registry) -> dict[str, Any]:
-    """The JSON schema of a run's configuration, with the components of the loaded plugins."""
-    properties: dict[str, Any] = {
-        "plugins": {"type": "array", "items": {"type": "string"}},
-        "preset": {"type": "string", "enum": list(registry.presets)},
-    }
-    definitions: dict[str, Any] = {}
-    for name, info in CoreSettings.model_fields.items():
-        assert info.annotation is not None
-        schema = info.annotation.model_json_schema(ref_template="#/$defs/{model}")
-        definitions.update(schema.pop("$defs", {}))
-        properties[name] = schema
-    for role in ROLES:
-        options = []
-        for registered in registry.components(kind_of(role)):
-            schema = registered.component.config.model_json_schema(ref_template="#/$defs/{model}")
-            definitions.update(schema.pop("$defs", {}))
-            names = [registered.component.name, registered.name]
-            schema["properties"] = {"use": {"enum": names}, **schema.get("properties", {})}
-            options.append(schema | {"title": registered.name, "description": registered.component.summary})
-        properties[role] = {"anyOf": options}
-    return {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "modeldebug run configuration",
-        "type": "object",
-        "properties": properties,
-        "additionalProperties": False,
-        "$defs": definitions,
-    }

@@ -61,7 +61,14 @@ class Context:
 
     def part(self, index: int, of: int, name: str = "") -> Context:
         """The context of part `index` of `of` equal parts: its own generator, its share of the progress, and no
-        checkpoint. Call it for the parts in order."""
+        checkpoint. Call it for the parts in order.
+
+        >>> told = []
+        >>> whole = Context(rng_for(0), progress=lambda done, message: told.append((done, message)))
+        >>> whole.part(1, of=2, name="second").progress(0.5, "epoch 3")
+        >>> told
+        [(0.75, 'second epoch 3')]
+        """
         start, progress = index / of, self.progress
         return replace(
             self,

@@ -25,7 +25,12 @@ def split(images: Tensor, labels: Tensor, *, classes: Sequence[str], rng: torch.
         rng: decides which image goes where.
 
     Raises:
-        DataError: no images, or a label without a class name.
+        DataError: no images, or a label without a class name; images or labels of another dtype or shape.
+
+    >>> rng = torch.Generator().manual_seed(0)
+    >>> parts = split(torch.zeros(20, 1, 8, 8), torch.arange(20) % 2, classes=("zero", "one"), rng=rng)
+    >>> len(parts.train), len(parts.validation), len(parts.test)
+    (12, 4, 4)
     """
     if not len(labels):
         raise DataError("the data set is empty", got="0 images", fix="check the path that it is read from")
@@ -105,7 +110,12 @@ def check_splits(splits: Splits, *, name: str) -> Splits:
 
 
 def data_hash(splits: Splits) -> str:
-    """SHA-256 over the description, the images and the labels of all three splits."""
+    """SHA-256 over the description, the images and the labels of all three splits, in hexadecimal.
+
+    >>> from modeldebug.testing import known_problem
+    >>> len(data_hash(known_problem().splits))
+    64
+    """
     digest = hashlib.sha256(repr(splits.spec).encode())
     for part in (splits.train, splits.validation, splits.test):
         for tensor in (part.images, part.labels):

@@ -21,6 +21,7 @@ from .events import EventBus
 from .prepare import Prepared, make, prepare
 from .problem import Problem
 from .report import render
+from .rng import derive_seed, isolated_global_rng
 from .session import Session, logging_to, threads
 from .stages import correct, evidence, generate, judges, regions, search
 from .store import RunStore, Saved
@@ -37,14 +38,12 @@ def execute(store: RunStore, config: RunConfig, bus: EventBus, *, trust: bool = 
     with store.locked(), logging_to(store):
         session = Session(store, config, bus)
         session.emit("run_started", message=f"run {store.path}")
-        finished = store.manifest["status"] == "done"
         status = "interrupted"
         try:
             prepared = prepare(config, trust=trust)
             with threads(config.core.run.threads, prepared.splits.spec):
                 summary = _stages(session, prepared)
-            if not finished:
-                _write_results(store, summary)
+            _write_results(store, summary)
             status = "done"
         except WaitingForPeople:
             status = "waiting"
@@ -135,16 +134,17 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
         session.emit("warning", "gate", gated.info["warning"])
 
     # identification: candidates, judged by the core; failures, judged by the auditor
-    origins = generate.encode_origins(
-        model,
-        splits.train,
-        limit=core.search.origins,
-        seed=seed,
-        can_encode=can_encode,
-        conditional=conditional,
-        batch_size=batch_size,
-        device=device,
-    )
+    with isolated_global_rng(derive_seed(seed, "origins", "global")):
+        origins = generate.encode_origins(
+            model,
+            splits.train,
+            limit=core.search.origins,
+            seed=seed,
+            can_encode=can_encode,
+            conditional=conditional,
+            batch_size=batch_size,
+            device=device,
+        )
     searcher = make(config, "searcher", spec)
     problem = Problem(model, classifier, origins, batch_size=batch_size, device=device, searcher=searcher.name)
     found = session.run_stage(
@@ -177,7 +177,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     labelled = session.run_stage(
         "regions",
         lambda context: regions.label_regions(
-            sampler, labeler, classifier, audited.tensors.get("judged"), context, settings=core.regions
+            sampler, labeler, classifier, failures, audited.tensors.get("judged"), context, settings=core.regions
         ),
         sections=("regions", "run"),
         after=("clusters", "audit", "generator", "classifier", "labeler"),
@@ -247,10 +247,13 @@ def _describe(splits: Splits) -> Saved:
 
 
 def _ready_classifier(prepared: Prepared, context: Context) -> Saved:
-    classifier, splits = prepared.classifier, prepared.splits
+    classifier, splits = (
+        prepared.classifier.copy(),
+        prepared.splits,
+    )  # so that a restored run starts from the same module
     settings = prepared.source.config
     if settings.train:
-        prepared.source._train(classifier.module, splits, context)
+        prepared.source._train(classifier.module, splits.without_test(), context)
         classifier.module.eval()
     accuracy = {part: classifier.accuracy(getattr(splits, part)) for part in ("train", "validation", "test")}
     info = {"trained": settings.train, "output": prepared.output, "accuracy": accuracy}

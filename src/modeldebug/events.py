@@ -27,6 +27,9 @@ class Event:
         eta: estimated seconds to the end of the run, or None while unknown.
         data: figures of that moment; JSON values only.
         time: seconds since the epoch.
+
+    >>> Event("progress", "runs/first", stage="search", message="step 2 of 4", done=0.5).done
+    0.5
     """
 
     kind: Kind

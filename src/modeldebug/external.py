@@ -28,9 +28,13 @@ from .contracts.searcher import Searcher
 from .data import split
 from .errors import ClassifierError, ConfigError, DataError, nearest
 from .registry import Registered, Registry, Source
+from .rng import isolated_global_rng
 from .tensors import describe
 from .training import train_network
 from .types import DataSpec, ImageSet, Splits
+
+CHANNELS = (1, 3, 4)
+MOST_CLASSES = 100_000  # more than any data set has: a larger label is a mistake
 
 _CONTRACTS: dict[Kind, type] = {
     "dataset": DatasetSource,
@@ -66,8 +70,9 @@ def component_from(registry: Registry, kind: Kind, text: str) -> Registered:
     """
     module_name, _, attribute = text.rpartition(":")
     try:
-        module = import_module(module_name)
-    except Exception as error:
+        with isolated_global_rng(0):  # a module that makes its network at import makes the same one each time
+            module = import_module(module_name)
+    except (Exception, SystemExit) as error:
         raise ConfigError(
             f"'{module_name}' cannot be imported: {type(error).__name__}: {error}",
             got=text,
@@ -86,7 +91,11 @@ def component_from(registry: Registry, kind: Kind, text: str) -> Registered:
 
 
 def component_of(registry: Registry, kind: Kind, value: object) -> Registered:
-    """A component made of an object that was given from Python."""
+    """A component made of an object that was given from Python.
+
+    Raises:
+        ConfigError: it is nothing that this stage can use.
+    """
     name = type(value).__name__
     return registry.add(
         kind, _as_component(kind, name, value, f"a {name} given from Python"), Source("python", "object", "0")
@@ -182,7 +191,7 @@ class _OwnDataset(DatasetSource[ExternalDatasetConfig]):
         value = self._value
         if isinstance(value, Splits):
             return value
-        if callable(value) and not hasattr(value, "__getitem__"):
+        if isinstance(value, type) or (callable(value) and not hasattr(value, "__getitem__")):
             value = value()
         if isinstance(value, Splits):
             return value
@@ -217,7 +226,11 @@ def read_images(value: Any, *, name: str) -> tuple[Tensor, Tensor]:
     sequence of (image, label), or a pair of arrays.
 
     Raises:
-        DataError: it holds no pairs, or images of different shapes or ranges.
+        DataError: it holds no pairs, images of different shapes, or what `as_images` and `as_labels` refuse.
+
+    >>> images, labels = read_images([(torch.zeros(1, 8, 8), 0), (torch.ones(1, 8, 8), 1)], name="mine")
+    >>> images.shape, labels
+    (torch.Size([2, 1, 8, 8]), tensor([0, 1]))
     """
     if isinstance(value, tuple) and len(value) == 2 and all(hasattr(v, "shape") for v in value):
         return as_images(value[0], name=name), as_labels(value[1], name=name)
@@ -239,7 +252,7 @@ def read_images(value: Any, *, name: str) -> tuple[Tensor, Tensor]:
                 plugin=name,
             )
         images.append(as_image(pair[0], name=f"item {row} of {name}"))
-        labels.append(int(pair[1]))
+        labels.append(_label(pair[1], row, name))
     shapes = {tuple(i.shape) for i in images}
     if len(shapes) > 1:
         raise DataError(
@@ -252,24 +265,54 @@ def read_images(value: Any, *, name: str) -> tuple[Tensor, Tensor]:
     return as_images(stacked, name=name), as_labels(torch.tensor(labels, dtype=torch.int64), name=name)
 
 
+def _label(value: Any, row: int, name: str) -> int:
+    try:
+        number = int(value)
+    except (TypeError, ValueError, RuntimeError):
+        number = -1
+    if number < 0 or number != value:
+        raise DataError(
+            "a label is no class number", got=f"item {row}: {value!r}", expected="an integer from 0", plugin=name
+        )
+    return number
+
+
 def as_image(value: Any, *, name: str) -> Tensor:
-    """One image as (c, h, w): a tensor as it is; an array or picture (h, w) or (h, w, c) turned round."""
+    """One image as (c, h, w): a tensor as it is; an array or picture (h, w) or (h, w, c) turned round.
+
+    Raises:
+        DataError: another number of dimensions.
+
+    >>> as_image(np.zeros((6, 8, 3)), name="mine").shape
+    torch.Size([3, 6, 8])
+    """
     if isinstance(value, Tensor):
         return value if value.dim() == 3 else value[None]
     array = np.asarray(value)
     if array.ndim not in (2, 3):
         raise DataError("an image has the wrong shape", got=array.shape, expected="(h, w), (h, w, c)", plugin=name)
-    return torch.from_numpy(array[None].copy() if array.ndim == 2 else np.moveaxis(array, 2, 0).copy())
+    if array.ndim == 2:
+        array = array[None]
+    elif array.shape[2] in CHANNELS or array.shape[0] not in CHANNELS:  # else it is (c, h, w) already
+        array = np.moveaxis(array, 2, 0)
+    return torch.from_numpy(array.copy())
 
 
 def as_images(value: Any, *, name: str) -> Tensor:
-    """Images as uint8 or float32 (n, c, h, w); other numbers are refused rather than guessed at."""
+    """Images as uint8 or float32 (n, c, h, w); other numbers are refused rather than guessed at.
+
+    Raises:
+        DataError: another shape or type, or channels that come last.
+
+    >>> as_images(np.zeros((5, 8, 8), dtype=np.uint8), name="mine").shape
+    torch.Size([5, 1, 8, 8])
+    """
     tensor = _numbers(value, "images", expected="(n, c, h, w)", name=name)
     if tensor.dim() == 3:
         tensor = tensor[:, None]
     if tensor.dim() != 4:
         raise DataError("images have the wrong shape", got=describe(tensor), expected="(n, c, h, w)", plugin=name)
-    if tensor.shape[1] not in (1, 3, 4) and tensor.shape[3] in (1, 3, 4):
+    if tensor.shape[1] not in CHANNELS and tensor.shape[3] in CHANNELS:
         raise DataError(
             "the channels of the images come last",
             got=tuple(tensor.shape),
@@ -287,15 +330,25 @@ def as_images(value: Any, *, name: str) -> Tensor:
 
 
 def as_labels(value: Any, *, name: str) -> Tensor:
-    """Labels as int64 (n,) from 0."""
+    """Labels as int64 (n,) from 0.
+
+    Raises:
+        DataError: another shape, no integers, or a negative label.
+
+    >>> as_labels(np.array([0, 2], dtype=np.uint8), name="mine")
+    tensor([0, 2])
+    """
     tensor = _numbers(value, "labels", expected="integers (n,)", name=name)
     if tensor.dim() != 1 or tensor.dtype.is_floating_point or tensor.dtype == torch.bool:
         raise DataError(
             "labels have the wrong type or shape", got=describe(tensor), expected="integers (n,)", plugin=name
         )
-    if len(tensor) and int(tensor.min()) < 0:
-        raise DataError("a label is out of range", got=int(tensor.min()), expected="integers from 0", plugin=name)
-    return tensor.to(torch.int64)
+    tensor = tensor.to(torch.int64)
+    for extreme in (int(tensor.min()), int(tensor.max())) if len(tensor) else ():
+        if not 0 <= extreme < MOST_CLASSES:
+            expected = f"integers from 0 to {MOST_CLASSES - 1:,}"
+            raise DataError("a label is out of range", got=extreme, expected=expected, plugin=name)
+    return tensor
 
 
 def _numbers(value: Any, what: str, *, expected: str, name: str) -> Tensor:
@@ -306,4 +359,4 @@ def _numbers(value: Any, what: str, *, expected: str, name: str) -> Tensor:
         raise DataError(
             f"the {what} are no numbers", got=f"{array.dtype} {array.shape}", expected=expected, plugin=name
         )
-    return torch.from_numpy(array)
+    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))

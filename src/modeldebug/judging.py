@@ -75,14 +75,17 @@ def judge_region(
     cluster: int,
     weight: float,
     size: int,
+    origins: int,
     num_classes: int,
     rho: float,
     min_purity: float,
+    min_labelled: float,
 ) -> Region:
     """A region from the labels of its samples (AAAI section 4.1).
 
     It is kept when more than `rho` of the labelled samples disagree with the prediction; its label is the majority's.
-    A tie, or no label at all, leaves it `unlabelled`; a purity below `min_purity` makes it `mixed`.
+    A tie, or a label for less than `min_labelled` of the samples, leaves it `unlabelled`; a purity below `min_purity`
+    makes it `mixed`.
 
     Args:
         labels: (n,) int64, -1 for samples that got no label.
@@ -95,7 +98,7 @@ def judge_region(
     status: RegionStatus = "kept"
     hits = int((labels == label).sum()) if label >= 0 else 0
     purity = hits / n if label >= 0 else None
-    if purity is None or disagree is None:
+    if purity is None or disagree is None or n < min_labelled * len(labels):
         status = "unlabelled"
     elif disagree <= rho:
         status = "correct"
@@ -106,6 +109,7 @@ def judge_region(
         cluster=cluster,
         weight=weight,
         size=size,
+        origins=origins,
         status=status,
         label=label if label >= 0 else None,
         predicted=int(predicted.mode().values),

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from .classifier import Classifier, detect_output, load_weights
 from .component import ClassifierConfig
 from .config import Choice, Role, RunConfig
 from .contracts.base import blamed
-from .errors import ConfigError
+from .errors import ConfigError, PluginError
 from .rng import derive_seed, isolated_global_rng, rng_for
 from .types import Splits
 
@@ -71,7 +72,10 @@ def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
     """
     core, device = config.core, resolve_device(config.core.run.device)
     dataset = make(config, "dataset")
-    with blamed_on(config.choices["dataset"], "loading"):
+    with (
+        isolated_global_rng(derive_seed(core.run.seed, "data", "global")),
+        blamed_on(config.choices["dataset"], "loading"),
+    ):
         splits: Splits = dataset.load(rng_for(core.run.seed, "data"))
     choice = config.choices["classifier"]
     source = make(config, "classifier", splits.spec)
@@ -79,6 +83,13 @@ def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
     assert isinstance(settings, ClassifierConfig)
     with isolated_global_rng(derive_seed(core.run.seed, "classifier", "weights")), blamed_on(choice, "making"):
         module = source._make()
+    if not isinstance(module, nn.Module):
+        raise PluginError(
+            "a classifier source made no torch module",
+            got=type(module).__name__,
+            expected="torch.nn.Module",
+            plugin=choice.registered.name,
+        )
     arrived_training = module.training
     if settings.weights is not None:
         load_weights(module, Path(settings.weights), trust=trust, name=choice.registered.name)

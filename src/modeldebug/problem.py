@@ -36,7 +36,11 @@ class Misclassified:
 
 @dataclass
 class Meter:
-    """Classifier queries: a forward pass of one image is 1, a backward pass is 2 more."""
+    """Classifier queries: a forward pass of one image is 1, a backward pass is 2 more.
+
+    Attributes:
+        queries: how many so far.
+    """
 
     queries: int = 0
 
@@ -49,6 +53,9 @@ class Evaluation:
         id: (n,) int64, to be given back in `Candidates.evaluation`.
         probs: (n, k) float32.
         failing: (n,) bool, whether the core would count it as a failure.
+
+    >>> Evaluation(torch.tensor([0]), torch.tensor([[0.1, 0.9]]), torch.tensor([True])).failing
+    tensor([True])
     """
 
     id: Tensor
@@ -58,14 +65,16 @@ class Evaluation:
 
 @dataclass(eq=False)
 class _Remembered:
-    """Evaluations of the current step, so that judging a candidate costs no second query."""
+    """Evaluations of the current step, so that judging a candidate costs no second query; images of failures only."""
 
     z: list[Tensor] = field(default_factory=list)
     x: list[Tensor] = field(default_factory=list)
+    place: list[Tensor] = field(default_factory=list)  # of each evaluation's image among `x`; -1 for none
     probs: list[Tensor] = field(default_factory=list)
     condition: list[Tensor] = field(default_factory=list)
     origin: list[Tensor] = field(default_factory=list)
     count: int = 0
+    failed: int = 0
 
 
 class Problem:
@@ -79,6 +88,12 @@ class Problem:
         batch_size: images decoded and classified at a time.
         device: where the networks are.
         searcher: who asks, for messages.
+
+    >>> from modeldebug.testing import known_problem
+    >>> problem = known_problem().problem()
+    >>> ball = torch.tensor([[1.2, 1.2]])  # the centre of a planted failure region
+    >>> problem.evaluate(ball, origin=torch.tensor([4])).failing, problem.meter.queries
+    (tensor([True]), 1)
     """
 
     def __init__(
@@ -105,10 +120,12 @@ class Problem:
 
     @property
     def latent_size(self) -> int:
+        """d, the number of latent dimensions."""
         return self._generator.latent_size
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
+        """(c, h, w)."""
         return self._classifier.spec.shape
 
     def sample_prior(self, n: int, rng: torch.Generator) -> Tensor:
@@ -125,6 +142,10 @@ class Problem:
         Args:
             origin: (n,) int64, the row of `origins` that each code comes from; its label is what is expected.
             condition: (n,) int64, the class told to a conditional decoder; the origin's by default.
+
+        Raises:
+            PluginError: codes or origins of another shape, dtype or range, or nothing says which label is expected.
+            ClassifierError: the classifier raises, or answers with another shape, or NaN.
         """
         check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self._searcher)
         condition = self._condition(len(z), origin, condition)
@@ -135,20 +156,32 @@ class Problem:
         first, memory = self._memory.count, self._memory
         nowhere = torch.full((len(z),), -1, dtype=torch.int64)
         for store, rows in (
-            (memory.z, z),
-            (memory.x, x),
+            (memory.z, z.detach().clone()),  # a searcher may go on with its own tensors as it likes
+            (memory.x, x[failing]),
+            (memory.place, torch.where(failing, memory.failed + failing.cumsum(0) - 1, -1)),
             (memory.probs, probs),
-            (memory.condition, nowhere if condition is None else condition),
-            (memory.origin, nowhere if origin is None else origin),
+            (memory.condition, nowhere if condition is None else condition.clone()),
+            (memory.origin, nowhere if origin is None else origin.clone()),
         ):
             store.append(rows)
         memory.count += len(z)
-        return Evaluation(torch.arange(first, memory.count), probs, failing)
+        memory.failed += int(failing.sum())
+        return Evaluation(torch.arange(first, memory.count), probs.clone(), failing)
 
     def value_and_grad(
         self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """The target's value (n,) and its gradient (n, d) with respect to the codes: 3 n queries."""
+        """The target's value (n,) and its gradient (n, d) with respect to the codes: 3 n queries.
+
+        Raises:
+            PluginError, ClassifierError: as `evaluate`.
+
+        >>> from modeldebug.testing import known_problem
+        >>> problem = known_problem().problem()
+        >>> value, gradient = problem.value_and_grad(torch.zeros(3, 2), origin=torch.tensor([0, 1, 2]))
+        >>> value.shape, gradient.shape, problem.meter.queries
+        (torch.Size([3]), torch.Size([3, 2]), 9)
+        """
         condition = self._condition(len(z), origin, condition)
         allowed = self.target.allowed(self._expected(origin, condition), self.num_classes)
         values, gradients = [], []
@@ -165,11 +198,16 @@ class Problem:
         return torch.cat(values), torch.cat(gradients)
 
     def judge(self, candidates: Candidates, *, step: int, searcher: str) -> Failures:
-        """The failures among the candidates of one step. Forgets the evaluations of that step."""
+        """The failures among the candidates of one step. Forgets the evaluations of that step.
+
+        Raises:
+            PluginError: candidates break the contract, or are not what was evaluated under their ids.
+            ClassifierError: as `evaluate`.
+        """
         origin = candidates.origin
         z: Tensor | None
         if candidates.evaluation is not None:
-            z, x, probs, condition = self._recall(candidates, searcher)
+            z, probs, condition = self._recall(candidates, candidates.evaluation, searcher)
         else:
             condition = self._condition(len(candidates), origin, candidates.condition)
             z = candidates.z
@@ -188,13 +226,14 @@ class Problem:
                 plugin=searcher,
             )
             probs = self._classify(x)
-        self._memory = _Remembered()
         expected = self._expected(origin, condition)
         bad = ~self._is_allowed(probs, expected)
+        images = x[bad] if candidates.evaluation is None else self._recall_images(candidates.evaluation[bad])
+        self._memory = _Remembered()
         rows = torch.full((len(candidates),), -1) if origin is None else self.origins.index[origin]
         nothing = torch.full((len(candidates),), torch.nan)
         return Failures(
-            x=x[bad],
+            x=images,
             probs=probs[bad],
             allowed=self.target.allowed(expected, self.num_classes)[bad],
             expected=expected[bad],
@@ -206,15 +245,20 @@ class Problem:
             condition=None if condition is None else condition[bad],
         )
 
-    def _recall(self, candidates: Candidates, searcher: str) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    def _recall(self, candidates: Candidates, rows: Tensor, searcher: str) -> tuple[Tensor, Tensor, Tensor | None]:
         """What was evaluated under these ids, once it is sure that it was these codes."""
-        memory, rows, origin = self._memory, candidates.evaluation, candidates.origin
-        assert rows is not None
+        memory, origin = self._memory, candidates.origin
         check_tensor("evaluation ids", rows, shape=("n",), dtype=torch.int64, plugin=searcher)
         if not len(rows):
-            empty = [torch.empty(0, size) for size in (self.latent_size, self.num_classes)]
             condition = self._condition(0, torch.empty(0, dtype=torch.int64), None)
-            return empty[0], torch.empty(0, *self._classifier.spec.shape), empty[1], condition
+            return torch.empty(0, self.latent_size), torch.empty(0, self.num_classes), condition
+        if len(rows.unique()) < len(rows):  # type: ignore[no-untyped-call]  # torch does not annotate it
+            raise PluginError(
+                "a searcher proposed one evaluation more than once",
+                got=f"{len(rows)} candidates",
+                expected="each id once in a step",
+                plugin=searcher,
+            )
         if int(rows.min()) < 0 or int(rows.max()) >= memory.count:
             raise PluginError(
                 "a searcher gave evaluation ids that this step did not make",
@@ -233,7 +277,13 @@ class Problem:
                 plugin=searcher,
             )
         condition = told if bool((told >= 0).all()) else None
-        return z, torch.cat(memory.x)[rows], torch.cat(memory.probs)[rows], condition
+        return z, torch.cat(memory.probs)[rows], condition
+
+    def _recall_images(self, rows: Tensor) -> Tensor:
+        """The images (n, c, h, w) of evaluations that failed."""
+        if not len(rows):
+            return torch.empty(0, *self.image_shape)
+        return torch.cat(self._memory.x)[torch.cat(self._memory.place)[rows]]
 
     def _condition(self, n: int, origin: Tensor | None, condition: Tensor | None) -> Tensor | None:
         """The class that the decoder is told: the given one, else the origin's, if origins have one."""

@@ -81,6 +81,8 @@ class Registry:
         """
         registry = Registry()
         blocked = {name.removeprefix("no:") for name in names if name.startswith("no:")}
+        for name in sorted(blocked - set(installed())):
+            raise ConfigError(f"there is no plugin '{name}' to block", expected=nearest(name, installed()))
         for name in names:
             if not name.startswith("no:"):
                 registry._load(name, blocked, asked_by=None)
@@ -173,7 +175,7 @@ class Registry:
         source = _source(entries[0])
         try:
             module = entries[0].load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"the plugin '{name}' fails when it is imported: {type(error).__name__}: {error}",
                 got=f"{source.distribution} {source.version}, {entries[0].value}",

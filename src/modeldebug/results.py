@@ -42,6 +42,8 @@ def summarise(store: RunStore) -> dict[str, Any]:
         "region_purity": sum(r["purity"] for r in kept) / len(kept) if kept else None,
         "clusters": info["clusters"]["clusters"],
         "regions": len(kept),
+        "regions_disputed": sum(r["disputed"] for r in kept) if info["audit"]["genuine"] is not None else None,
+        "regions_of_one_image": sum(r["origins"] == 1 for r in kept),
         "search": searched | info["audit"],
         "reconstruction_accuracy": {k: info["gate"][k] for k in ("classifier", "oracle")},
         "oracle_accuracy": info["labeler"]["accuracy"],

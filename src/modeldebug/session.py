@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -134,6 +135,7 @@ def new_manifest(config: RunConfig) -> dict[str, Any]:
     return {
         "status": "new",
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "folder": str(Path.cwd()),
         "plugins": list(config.plugins),
         "preset": config.preset,
         "config": config.to_dict(),

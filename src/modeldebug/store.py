@@ -117,9 +117,12 @@ class RunStore:
             ) from error
         except (OSError, ValueError) as error:
             raise RunFolderError(f"the run's manifest cannot be read: {error}", got=file) from error
-        if manifest.get("format") != FORMAT:
+        found = manifest.get("format") if isinstance(manifest, dict) else None
+        if found != FORMAT:
             raise RunFolderError(
-                "the run was made by another version", got=f"format {manifest.get('format')}", expected=FORMAT
+                "the run was made by another version, or its manifest is no modeldebug's",
+                got=f"{file}: format {found}",
+                expected=f"format {FORMAT}",
             )
         return RunStore(path, manifest)
 
@@ -192,7 +195,7 @@ class RunStore:
         files = {f"{stage}.json": json.dumps(saved.info, indent=1, ensure_ascii=False, allow_nan=False).encode()}
         if saved.tensors:
             files[f"{stage}.safetensors"] = save_tensors(
-                {k: v.detach().cpu().contiguous() for k, v in saved.tensors.items()}
+                {k: v.detach().cpu().clone(memory_format=torch.contiguous_format) for k, v in saved.tensors.items()}
             )
         for name, content in files.items():
             self.write(f"stages/{name}", content)

@@ -47,7 +47,13 @@ def check_tensor(
         return x
     if finite and x.dtype.is_floating_point and not bool(torch.isfinite(x).all()):
         bad = int((~torch.isfinite(x)).sum())
-        raise error(f"{name} holds NaN or infinite values", got=f"{bad} of {x.numel()} values", plugin=plugin)
+        raise error(
+            f"{name} holds NaN or infinite values",
+            got=f"{bad} of {x.numel()} values",
+            expected="finite numbers",
+            fix="find where they come from, or leave these rows out",
+            plugin=plugin,
+        )
     for bound, value, breaks in ((low, x.detach().min(), "below"), (high, x.detach().max(), "above")):
         if bound is not None and (float(value) < bound if breaks == "below" else float(value) > bound):
             raise error(

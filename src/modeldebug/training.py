@@ -37,9 +37,15 @@ def train_network(
 
     Raises:
         PluginError: the loss is NaN or infinite.
+
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    >>> data = ImageSet(torch.zeros(4, 1, 2, 2), torch.arange(4) % 2)
+    >>> adam = torch.optim.Adam(network.parameters())
+    >>> mean = train_network(network, lambda x, y, step: nn.functional.cross_entropy(network(x), y), data,
+    ...                      optimizer=adam, epochs=1, batch_size=2, context=Context.quiet(seed=0))
     """
     network.train().to(context.device)
-    batches = max(1, len(data) // batch_size)
+    batches = -(-len(data) // batch_size)  # of nearly equal size, none larger than batch_size
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches) if cosine else None
     start, mean = 0, float("nan")
     saved = context.checkpoint.load()

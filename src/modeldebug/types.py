@@ -30,6 +30,7 @@ class DataSpec:
 
     @property
     def num_classes(self) -> int:
+        """k."""
         return len(self.classes)
 
 
@@ -40,6 +41,9 @@ class ImageSet:
     Attributes:
         images: (n, c, h, w) uint8 or float32 in [0, 1]; may be memory-mapped.
         labels: (n,) int64 from 0.
+
+    Raises:
+        DataError: another dtype or number of dimensions, or labels that do not fit.
 
     >>> ImageSet(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1])).batch(torch.tensor([1]))[1]
     tensor([1])
@@ -66,17 +70,27 @@ class ImageSet:
         return (images.float() / 255 if images.dtype == torch.uint8 else images), self.labels[index]
 
     def subset(self, index: Tensor) -> ImageSet:
+        """The given rows: index (m,) int64, or a mask (n,) bool."""
         return ImageSet(self.images[index], self.labels[index])
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """A data set, split once; nothing is ever fitted on `test`."""
+    """A data set, split once; nothing is ever fitted on `test`.
+
+    >>> from modeldebug.testing import known_problem
+    >>> len(known_problem().splits.train), len(known_problem().splits.without_test().test)
+    (812, 0)
+    """
 
     spec: DataSpec
     train: ImageSet
     validation: ImageSet
     test: ImageSet
+
+    def without_test(self) -> Splits:
+        """What a component that learns is given: the same, with no test images."""
+        return replace(self, test=self.test.subset(torch.arange(0)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +102,9 @@ class Origins:
         labels: (n,) int64, the true class.
         z: (n, d) float32, the code, or None where the generator cannot encode.
         condition: (n,) int64, the class told to a conditional decoder, or None.
+
+    >>> len(Origins(index=torch.tensor([4, 7]), labels=torch.tensor([0, 1]), z=torch.zeros(2, 10)))
+    2
     """
 
     index: Tensor
@@ -109,6 +126,12 @@ class Candidates:
         condition: (n,) int64 or None.
         origin: (n,) int64, rows of `Origins`, or None for draws from the prior.
         evaluation: (n,) int64, ids from `Problem.evaluate`: judging these costs no further query.
+
+    Raises:
+        PluginError: both or neither of `z` and `x`, or fields with different numbers of rows.
+
+    >>> len(Candidates(z=torch.zeros(3, 10), origin=torch.tensor([0, 0, 1])))
+    3
     """
 
     z: Tensor | None = None
@@ -147,6 +170,11 @@ class Failures:
         step: (n,) int64, the step of the search.
         z: (n, d) float32 or None.
         condition: (n,) int64 or None.
+
+    >>> from modeldebug.testing import known_problem
+    >>> failures = known_problem().failures(per_ball=2)
+    >>> failures.expected, failures.predicted
+    (tensor([3, 3, 2, 2]), tensor([0, 0, 1, 1]))
     """
 
     x: Tensor
@@ -164,10 +192,12 @@ class Failures:
         return len(self.x)
 
     @property
-    def predicted(self) -> Tensor:  # (n,) int64
+    def predicted(self) -> Tensor:
+        """The classifier's class, (n,) int64."""
         return self.probs.argmax(1)
 
     def subset(self, index: Tensor) -> Failures:
+        """The given rows: index (m,) int64, or a mask (n,) bool."""
         chosen = {f.name: getattr(self, f.name) for f in fields(self)}
         return replace(self, **{k: v[index] for k, v in chosen.items() if v is not None})
 
@@ -188,6 +218,9 @@ class Clustering:
         parameters: the clusterer's own tensors.
         converged: whether the fit converged.
         note: one line about the fit, shown in the report.
+
+    >>> len(Clustering(weights=torch.tensor([0.6, 0.3]), assignment=torch.tensor([0, 1, 0, -1])))
+    2
     """
 
     weights: Tensor
@@ -209,6 +242,10 @@ class LabelRequest:
         x: (n, c, h, w) float32 in [0, 1].
         spec: the classes to choose from.
         group: (n,) int64, images of one group (a region) belong together; -1 for none.
+
+    >>> spec = DataSpec(shape=(1, 8, 8), classes=("zero", "one"))
+    >>> LabelRequest("regions", torch.zeros(2, 1, 8, 8), spec, group=torch.tensor([0, 0])).spec.classes
+    ('zero', 'one')
     """
 
     id: str
@@ -223,6 +260,9 @@ class Answers:
 
     Attributes:
         votes: (n, annotators) int64: a class, -1 for "none of the above", -2 for not asked.
+
+    >>> Answers(torch.tensor([[3, 3, -1], [5, -1, -2]])).votes.shape
+    torch.Size([2, 3])
     """
 
     votes: Tensor
@@ -235,6 +275,9 @@ class Pending:
     Attributes:
         waiting: how many images still wait for votes.
         how: what a person should type next.
+
+    >>> Pending(waiting=12, how="modeldebug resume runs/first").waiting
+    12
     """
 
     waiting: int
@@ -250,21 +293,30 @@ class Region:
 
     Attributes:
         cluster: row of the clustering.
-        weight: share of the failures that belong to the cluster.
+        weight: the cluster's weight in the mixture: about the share of the failures that it stands for.
         size: how many failures belong to it.
+        origins: how many different training images these failures come from.
         status: `kept` as a region; `correct` (at most rho of the labelled samples are misclassified); `mixed`
-            (purity below the threshold); `unlabelled` (tie, or nothing but abstentions).
+            (purity below the threshold); `unlabelled` (a tie, or too few samples with a label).
         label: the majority label of its samples.
         predicted: what the classifier most often says about its samples.
         samples: how many samples were shown to the labeler.
         abstained: how many of them got no label.
         disagree: share of the labelled samples whose prediction differs from their own label.
         purity: share of the labelled samples that have the region's label, with a 95 % Wilson interval.
+        disputed: whether the auditor calls more of its failures drift than genuine or third class; None without an
+            auditor. It is shown and changes nothing: an auditor that chose regions could not judge them.
+
+    Example::
+
+        for region in modeldebug.open_run("runs/first").regions:
+            print(region.size, region.label, region.predicted, region.purity)
     """
 
     cluster: int
     weight: float
     size: int
+    origins: int
     status: RegionStatus
     label: int | None
     predicted: int
@@ -274,14 +326,23 @@ class Region:
     purity: float | None
     purity_low: float | None
     purity_high: float | None
+    disputed: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class LabelledImages:
-    """Images of failures with the label that the classifier should give: what a corrector finetunes on."""
+    """Images of failures with the label that the classifier should give: what a corrector finetunes on.
 
-    x: Tensor  # (n, c, h, w) float32 in [0, 1]
-    labels: Tensor  # (n,) int64
+    Attributes:
+        x: (n, c, h, w) float32 in [0, 1].
+        labels: (n,) int64.
+
+    >>> len(LabelledImages(torch.zeros(2, 1, 8, 8), torch.tensor([3, 5])))
+    2
+    """
+
+    x: Tensor
+    labels: Tensor
 
     def __len__(self) -> int:
         return len(self.x)
@@ -289,7 +350,16 @@ class LabelledImages:
 
 @dataclass(frozen=True, eq=False)
 class CorrectedState:
-    """One corrected classifier: its weights, and how strongly it was pressed to fix the failures."""
+    """One corrected classifier: its weights, and how strongly it was pressed to fix the failures.
+
+    Attributes:
+        name: for tables and messages.
+        strength: the corrector's own scale; Defuse's is lambda (AAAI section 3.3).
+        state: the weights, with the names of the classifier's `state_dict`.
+
+    >>> CorrectedState("lambda=0.1", 0.1, {"weight": torch.zeros(2, 3)}).strength
+    0.1
+    """
 
     name: str
     strength: float

@@ -24,6 +24,16 @@ def count(number: int | None, noun: str) -> str:
     return f"{DASH if number is None else format(number, ',')} {noun if number == 1 else plural}"
 
 
+def doubts(disputed: int | None, of_one_image: int) -> str:
+    """How many kept regions are open to doubt, and why; empty where none is, or nobody could dispute.
+
+    >>> doubts(2, 4), doubts(None, 1), doubts(0, 0)
+    ('2 disputed by the auditor, 4 from one training image', '1 from one training image', '')
+    """
+    parts = ((disputed, "disputed by the auditor"), (of_one_image, "from one training image"))
+    return ", ".join(f"{n:,} {why}" for n, why in parts if n)
+
+
 def duration(seconds: float) -> str:
     """A time.
 

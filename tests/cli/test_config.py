@@ -43,7 +43,7 @@ def test_every_setting_knows_where_it_came_from_and_later_layers_win(invoke: Inv
         "searcher.draws": (5, "--set"),
         "searcher.keep": (10, "default"),
         "clusterer.use": ("defuse:dp-gmm", "--clusterer"),
-        "classifier.weights": ("w.pt", "--weights"),
+        "classifier.weights": (str(Path("w.pt").absolute()), "--weights"),
         "run.seed": (7, "run.toml"),
         "run.device": ("cpu", "--device"),
     }

@@ -115,7 +115,12 @@ def test_an_interrupted_run_exits_130_and_goes_on_where_it_was(
 
 
 def test_ctrl_c_in_the_middle_of_a_stage_exits_130_and_says_how_to_go_on(run_copy: Path) -> None:
-    command = [sys.executable, "-m", "modeldebug", "resume", run_copy, "--redo", "generator", "--json"]
+    # a suite that runs in the background may have the signal ignored, and its children inherit that
+    program = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from modeldebug.cli import main; main()"
+    )
+    command = [sys.executable, "-c", program, "resume", run_copy, "--redo", "generator", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -26,6 +26,8 @@ def results(**changes: Any) -> dict[str, Any]:
         "region_purity": 0.91,
         "clusters": 9,
         "regions": 5,
+        "regions_disputed": 0,
+        "regions_of_one_image": 0,
         "search": search,
         "reconstruction_accuracy": {"classifier": 0.97, "oracle": 0.95},
         "oracle_accuracy": 0.99,
@@ -43,6 +45,8 @@ def results(**changes: Any) -> dict[str, Any]:
 NOTHING = dict.fromkeys(("before", "after", "control", "failures_alone"))
 SKIPPED = {
     "regions": 0,
+    "regions_disputed": 0,
+    "regions_of_one_image": 0,
     "region_purity": None,
     "lambda": None,
     "region_accuracy": NOTHING,
@@ -67,7 +71,7 @@ def test_a_good_run_is_told_in_numbers() -> None:
     facts = dict(summary.facts)
     assert facts["found"] == "50 failures in 1,000 queries; 40 kept, from 12 of 90 training images"
     assert facts["auditor"] == "answers 95.0 % of the real test images, 98.0 % of them right"
-    assert facts["clusters"] == "9 clusters of failures; 5 kept as regions, mean purity 0.91"
+    assert facts["regions"] == "5 kept of 9 clusters, mean purity 0.91"
     assert facts["lambda"] == "0.1"
 
 
@@ -95,6 +99,31 @@ def test_what_was_not_measured_is_a_dash_with_its_reason() -> None:
     facts = dict(summary.facts)
     assert facts["auditor"].startswith("- (no auditor")
     assert facts["generator"].startswith("- (it cannot encode")
+
+
+def test_regions_that_are_open_to_doubt_are_counted() -> None:
+    def regions(disputed: int | None, of_one_image: int) -> str:
+        changed = results(regions_disputed=disputed, regions_of_one_image=of_one_image)
+        return dict(summarise(changed).facts)["regions"]
+
+    kept = "5 kept of 9 clusters, mean purity 0.91"
+    assert regions(2, 4) == f"{kept}; 2 disputed by the auditor, 4 from one training image"
+    assert regions(1, 0) == f"{kept}; 1 disputed by the auditor"
+    assert regions(None, 3) == f"{kept}; 3 from one training image"  # without an auditor nobody disputes
+    assert regions(None, 0) == kept
+
+
+def test_a_summary_is_not_wider_than_eighty_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = results(clusters=45, regions=11, regions_disputed=2, regions_of_one_image=4)
+    with PlainConsole(quiet=False) as console:
+        console.finish(Path("runs/x"), told)
+    shown = capsys.readouterr().out
+    assert max(map(len, shown.splitlines())) <= 80
+    assert " ".join(shown.split()).count("2 disputed by the auditor, 4 from one training image") == 1
+    assert "failures alone: on single failures, without clustering" in shown
 
 
 def test_next_steps_name_the_corrected_weights_only_where_there_are_some() -> None:

@@ -4,8 +4,9 @@ import pytest
 from pydantic import Field
 
 from modeldebug import ClassifierConfig, Component, ComponentConfig, ConfigError, Preset
-from modeldebug.config import ROLES, SECTIONS, Layer, json_schema, parse_assignment, read_file, resolve
+from modeldebug.config import ROLES, SECTIONS, Layer, parse_assignment, read_file, resolve
 from modeldebug.registry import Registry, Source
+from modeldebug.schema import json_schema
 
 KINDS = ("dataset", "classifier", "generator", "searcher", "clusterer", "labeler", "corrector")
 

@@ -83,8 +83,9 @@ def test_wilson_interval_of_nothing_says_nothing():
 
 
 def region(labels, predicted, **changes):
-    settings = {"cluster": 3, "weight": 0.25, "size": 40, "num_classes": 3, "rho": 0.5, "min_purity": 0.8} | changes
-    return judge_region(torch.tensor(labels), torch.tensor(predicted), **settings)
+    place = {"cluster": 3, "weight": 0.25, "size": 40, "origins": 7}
+    settings = {"num_classes": 3, "rho": 0.5, "min_purity": 0.8, "min_labelled": 0.5} | changes
+    return judge_region(torch.tensor(labels), torch.tensor(predicted), **place, **settings)
 
 
 def test_region_of_one_wrong_class_is_kept_with_its_label():
@@ -92,7 +93,8 @@ def test_region_of_one_wrong_class_is_kept_with_its_label():
     assert (found.status, found.label, found.predicted) == ("kept", 2, 0)
     assert (found.samples, found.abstained, found.disagree, found.purity) == (5, 1, 1.0, 1.0)
     assert (found.purity_low, found.purity_high) == wilson(4, 4)
-    assert (found.cluster, found.weight, found.size) == (3, 0.25, 40)
+    assert (found.cluster, found.weight, found.size, found.origins) == (3, 0.25, 40, 7)
+    assert found.disputed is None  # labels alone cannot tell
 
 
 def test_region_that_is_predicted_rightly_is_correct():
@@ -119,3 +121,19 @@ def test_region_of_abstentions_is_unlabelled_and_has_no_rates():
     found = region([-1, -1], [0, 0])
     assert (found.status, found.label, found.disagree, found.purity) == ("unlabelled", None, None, None)
     assert found.abstained == 2
+
+
+def test_region_with_too_few_labels_is_unlabelled_however_pure_they_are():
+    found = region([2, 2, -1, -1, -1], [0, 0, 0, 0, 0])
+    assert (found.status, found.label, found.purity) == ("unlabelled", 2, 1.0)
+    assert region([2, 2, -1, -1, -1], [0, 0, 0, 0, 0], min_labelled=0.4).status == "kept"
+
+
+def test_region_is_labelled_when_just_the_least_share_of_it_has_labels():
+    assert region([2, 2, -1, -1], [0, 0, 0, 0]).status == "kept"
+
+
+@pytest.mark.parametrize("predicted", [[1, 1, 1, 1, 1], [0, 0, 0, 0, 0]])
+def test_too_few_labels_come_before_every_other_reason_to_set_a_region_aside(predicted):
+    assert region([1, 2, -1, -1, -1], predicted).status == "unlabelled"
+    assert region([1, 1, -1, -1, -1], predicted).status == "unlabelled"

@@ -21,7 +21,7 @@ LAYERS = (
     ("classifier", "training"),
     ("contracts",),
     ("problem", "store", "registry", "external"),
-    ("config",),
+    ("config", "schema"),
     ("prepare", "stages", "results"),
     ("report", "session"),
     ("engine",),

@@ -116,7 +116,7 @@ def test_every_image_is_seen_once_an_epoch():
 def test_lost_loss_is_an_error_that_says_when(value):
     weight = torch.ones((), requires_grad=True)
     with pytest.raises(PluginError, match="training my network diverged") as caught:
-        train(Memory(), loss=lambda x, y, step: weight * (value if step >= 3 else 1), what="my network")
+        train(Memory(), loss=lambda x, y, step: weight * (value if step >= 4 else 1), what="my network")
     assert "in epoch 2" in str(caught.value)
     assert "learning rate" in str(caught.value)
 

@@ -60,7 +60,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "labeler": {"epochs": 1, "members": 1, "width": 4, "confidence": 0.0},
     "auditor": {"epochs": 1, "members": 1, "width": 4},
     "corrector": {"epochs": 1, "lambdas": [1.0]},
-    "regions": {"samples": 8, "rho": 0.0, "min_purity": 0.0},
+    "regions": {"samples": 8, "rho": 0.0, "min_purity": 0.0, "min_labelled": 0.0},
     "correction": {"draws": 8},
     "report": {"tsne": 0},
 }

@@ -23,7 +23,8 @@ def short_run(out: Path, seed: int) -> dict[str, Any]:
         "run": {"seed": seed},
         "dataset": {"limit": 300},
         "classifier": {"epochs": 3},
-        "generator": {"epochs": 10},
+        "generator": {"epochs": 30},
+        "labeler": {"epochs": 8, "members": 1, "width": 8, "confidence": 0.0},
         "clusterer": {"components": 3},
         "report": {"tsne": 20},
     }

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from modeldebug.judging import JUDGEMENTS, count_judgements, judge_region
+from modeldebug.judging import (
+    ABSTAINED,
+    DRIFT,
+    GENUINE,
+    JUDGEMENTS,
+    THIRD_CLASS,
+    count_judgements,
+    judge_region,
+)
 from modeldebug.store import RunStore, Saved
 
 STATUSES = ("kept", "kept", "correct", "mixed", "unlabelled")
@@ -20,6 +28,9 @@ class Made:
 
     Attributes:
         statuses: what each cluster is found to be.
+        drifted: clusters of which every failure is drift.
+        of_one_image: clusters whose failures all started from the same training image.
+        chosen: which state of the sweep over lambdas was chosen.
     """
 
     shape: tuple[int, int, int] = (1, 8, 8)
@@ -32,6 +43,10 @@ class Made:
     encodes: bool = True
     misclassified: int = 3
     people: bool = False
+    drifted: tuple[int, ...] = ()
+    of_one_image: tuple[int, ...] = ()
+    chosen: int = 1
+    rule: str = "regions"
     after: float = 0.946  # region accuracy
     own: dict[str, Any] = field(default_factory=dict)  # settings of the user's own, by "section.name"
     report: dict[str, int] = field(default_factory=dict)
@@ -50,8 +65,15 @@ def _manifest(made: Made) -> dict[str, Any]:
         "search": {"origins": None, "max_failures": 50000},
         "gate": {"classifier": 0.8, "oracle": 0.9},
         "audit": {"agreement": 0.5},
-        "regions": {"samples": made.samples, "tau": 0.5, "rho": 0.5, "agreement": 0.5, "min_purity": 0.8},
-        "correction": {"draws": 32, "rule": "regions", "tolerance": 0.005},
+        "regions": {
+            "samples": made.samples,
+            "tau": 0.5,
+            "rho": 0.5,
+            "agreement": 0.5,
+            "min_purity": 0.8,
+            "min_labelled": 0.5,
+        },
+        "correction": {"draws": 32, "rule": made.rule, "tolerance": 0.005},
         "report": {"samples": 6, "tsne": 20, "regions": 40} | made.report,
         "dataset": {"use": "datasets:arrays", "path": "data.npz"},
         "classifier": {"use": "classifiers:cnn", "weights": None, "train": True},
@@ -71,6 +93,7 @@ def _manifest(made: Made) -> dict[str, Any]:
         sources[name] = "--set"
     return {
         "status": "done",
+        "folder": "/where/it/was/started",
         "created": "2026-01-02T03:04:05+0000",
         "plugins": ["defuse"],
         "preset": "defuse",
@@ -85,7 +108,8 @@ def _stages(made: Made) -> dict[str, Saved]:
     k, rng = len(made.classes), torch.Generator().manual_seed(0)
     clusters = len(made.statuses) if made.failures else 0
     assignment = torch.arange(made.failures) % max(1, clusters)
-    judged = torch.randint(4, (made.failures,), generator=rng)
+    judged = torch.tensor([GENUINE, THIRD_CLASS, DRIFT, ABSTAINED]).repeat(-(-made.failures // 4))[: made.failures]
+    judged[torch.isin(assignment, torch.tensor(made.drifted))] = DRIFT
     expected = torch.randint(k, (made.failures,), generator=rng)
     regions = _regions(made, judged, assignment, rng)
     kept = [r for r in regions.info["regions"] if r["status"] == "kept"]
@@ -154,8 +178,10 @@ def _regions(made: Made, judged: torch.Tensor, assignment: torch.Tensor, rng: to
         counts = count_judgements(judged[assignment == c]) if made.auditor else dict.fromkeys(JUDGEMENTS)
         size = int((assignment == c).sum())
         region = judge_region(
-            label, said, cluster=c, weight=weights[c], size=size, num_classes=k, rho=0.5, min_purity=0.8
-        )
+            label, said, cluster=c, weight=weights[c], size=size, origins=1 if c in made.of_one_image else 5,
+            num_classes=k, rho=0.5, min_purity=0.8, min_labelled=0.5,
+        )  # fmt: skip
+        region = replace(region, disputed=c in made.drifted if made.auditor else None)
         assert region.status == status, (region, label, said)
         labels.append(label)
         predicted.append(said)
@@ -181,10 +207,10 @@ def _correction(made: Made, kept: list[dict[str, Any]]) -> Saved:
     alone = [state(f"lambda={s:g}", s, t, r) for s, t, r in ((0.1, 0.955, 0.51), (1.0, 0.945, 0.612), (10.0, 0.8, 0.7))]
     info = {
         "skipped": None,
-        "rule": "regions",
+        "rule": made.rule,
         "before": state("before", 0.0, 0.965, 0.213),
         "control": group(0, 0, state("lambda=0", 0.0, 0.97, 0.254)),
-        "regions": group(1, 32 * len(kept), *sweep),
+        "regions": group(made.chosen, 32 * len(kept), *sweep),
         "failures_alone": group(1, 32 * len(kept), *alone),
         "per_region": [{"cluster": r["cluster"], "before": 0.104, "after": 0.937} for r in kept],
     }

@@ -30,6 +30,7 @@ RUNS = {
         shape=(3, 128, 128), classes=SIGNS, failures=120, statuses=("kept",) * 40 + ("correct",) * 20, samples=12,
         report={"samples": 12},
     ),
+    "regions open to doubt": Made(drifted=(0,), of_one_image=(0, 1), chosen=0),
     "two channels, not square": Made(shape=(2, 5, 9)),
 }  # fmt: skip
 VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "rect"}
@@ -155,7 +156,7 @@ def test_zero_regions_are_explained(tmp_path: Path) -> None:
     text = page_of(Made(statuses=("correct", "correct", "mixed", "unlabelled")), tmp_path).text.replace("\u00a0", " ")
     assert "No region was kept: 60 failures in 4 clusters" in text
     assert "2 agree with their labels on the whole" in text
-    assert "1 hold samples of several classes; 1 got no label" in text
+    assert "1 hold samples of several classes; 1 could not be labelled" in text
     assert "Correction was skipped: no cluster was kept as a region" in text
 
 
@@ -196,6 +197,58 @@ def test_each_kept_region_is_a_gallery_in_the_order_of_weight(tmp_path: Path) ->
     assert marks == ["wrong", "unlabelled", "wrong", "wrong"] * 2
     assert page.text.count("\u2717 says") == 2 * 3 + 2  # and the two nearest training images
     assert "10.4\u00a0% \u2192 93.7\u00a0%" in page.text
+
+
+def test_regions_that_the_auditor_disputes_are_counted_and_marked_in_words(tmp_path: Path) -> None:
+    page = page_of(Made(drifted=(1,)), tmp_path)
+    text = page.text.replace("\u00a0", " ")
+    assert "2 regions found (1 disputed by the auditor); corrected" in text
+    assert "Disputed by the auditor: 1 of 2 regions." in text
+    assert "kept of 5 clusters; 1 disputed by the auditor" in text
+    why = "of its 12 failures it calls 12 drift and 0 genuine or third class, and abstains on 0:"
+    marked = text.split(f"Disputed by the auditor: {why}")
+    assert len(marked) == 2
+    assert marked[0].rindex("one taken for two") > marked[0].index("Regions (2)")
+    assert len([p for p in page.all("p") if p.get("class") == "disputed"]) == 1
+
+
+def test_regions_of_one_training_image_are_counted_and_each_says_how_many_it_comes_from(tmp_path: Path) -> None:
+    text = page_of(Made(of_one_image=(0,)), tmp_path).text.replace("\u00a0", " ")
+    assert "From one training image: 1 of 2 regions." in text
+    assert "kept of 5 clusters; 1 from one training image" in text
+    assert text.count("training images 1 all its failures started from it") == 1
+    assert text.count("training images 5 its failures started from") == 1
+
+
+def test_where_no_region_is_open_to_doubt_none_is_mentioned(tmp_path: Path) -> None:
+    text = page_of(Made(), tmp_path).text.lower()
+    assert "disputed" not in text
+    assert "from one training image" not in text
+
+
+def test_a_disputed_region_without_a_gallery_is_marked_in_its_row(tmp_path: Path) -> None:
+    made = Made(statuses=("kept",) * 3 + ("correct",), drifted=(0, 3), report={"regions": 1})
+    page = page_of(made, tmp_path)
+    assert not [p for p in page.all("p") if p.get("class") == "disputed"]
+    assert len(re.findall(r"\b0 disputed by the auditor", page.text)) == 1
+    assert not re.findall(r"\b3 disputed by the auditor", page.text)  # it was set aside: there is nothing to dispute
+
+
+def test_what_the_papers_rule_would_have_chosen_stands_beside_the_choice(tmp_path: Path) -> None:
+    text = page_of(Made(), tmp_path).text.replace("\u00a0", " ")
+    assert "would have chosen \u03bb = 0.1, with a region accuracy of 77.0 % and a test accuracy of 97.5 %." in text
+    assert re.search(r"0\.1 98\.5 % 97\.5 % 77\.0 % by the paper's rule", text)
+    assert re.search(r" 1 97\.0 % 96\.0 % 94\.6 % chosen", text)
+
+
+@pytest.mark.parametrize(("rule", "said"), [("regions", True), ("validation", False)])
+def test_where_both_rules_choose_alike_nothing_is_held_against_the_choice(
+    tmp_path: Path, rule: str, said: bool
+) -> None:
+    text = page_of(Made(chosen=0, rule=rule), tmp_path).text
+    assert ("chooses the same \u03bb." in text) is said
+    assert "would have chosen" not in text
+    assert "by the paper's rule" not in text
 
 
 def test_no_more_galleries_are_shown_than_asked_for_and_the_rest_is_listed(tmp_path: Path) -> None:

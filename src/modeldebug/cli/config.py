@@ -50,7 +50,7 @@ def setting_rows(config: RunConfig) -> list[tuple[str, Any, str]]:
 @plugins_option
 def schema(plugins: tuple[str, ...]) -> None:
     """Print the JSON schema of a configuration file, for editors and programs."""
-    from ..config import json_schema
     from ..registry import Registry
+    from ..schema import json_schema
 
     click.echo(json.dumps(json_schema(Registry.load(plugin_names(plugins))), ensure_ascii=False, indent=1))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..words import DASH, count, duration, percent
+from ..words import DASH, count, doubts, duration, percent
 from .words import reliability
 
 Results = Mapping[str, Any]
@@ -19,7 +19,7 @@ MEANINGS = {
     "abstained": "the auditor cannot tell",
 }
 COLUMNS = {"before": "before", "after": "corrected", "control": "control", "failures_alone": "failures alone"}
-CONTROLS = "control: finetuned with lambda = 0; failures alone: on failures not clustered"
+CONTROLS = "control: lambda = 0; failures alone: on single failures, without clustering"
 
 
 @dataclass(frozen=True)
@@ -108,15 +108,12 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
     found = f"{count(search['found'], 'failure')} in {count(search['queries'], 'query')}"
     if search["failures"] < search["found"]:
         found += f"; {search['failures']:,} kept"
-    regions = f"{count(results['clusters'], 'cluster')} of failures; {results['regions']} kept as regions"
-    if results["region_purity"] is not None:
-        regions += f", mean purity {results['region_purity']:.2f}"
     return (
         ("found", f"{found}, from {search['distinct_origins']:,} of {count(search['origins'], 'training image')}"),
         ("auditor", _auditor(results)),
         ("oracle", reliability(results["oracle_accuracy"], results["oracle_abstained"])),
         ("generator", _reconstruction(results)),
-        ("clusters", regions),
+        ("regions", _regions(results)),
         ("lambda", _strength(results)),
         ("time", duration(results["seconds"]["total"])),
     )
@@ -134,6 +131,14 @@ def _reconstruction(results: Results) -> str:
         return f"{DASH} (it cannot encode images)"
     oracle = f", the oracle {percent(accuracy['oracle'])}" if accuracy["oracle"] is not None else ""
     return f"of its reconstructions the classifier gets {percent(accuracy['classifier'])} right{oracle}"
+
+
+def _regions(results: Results) -> str:
+    kept = f"{results['regions']} kept of {count(results['clusters'], 'cluster')}"
+    if results["region_purity"] is not None:
+        kept += f", mean purity {results['region_purity']:.2f}"
+    doubtful = doubts(results["regions_disputed"], results["regions_of_one_image"])
+    return f"{kept}; {doubtful}" if doubtful else kept
 
 
 def _strength(results: Results) -> str:

@@ -43,12 +43,20 @@ def blamed(what: str, name: str, *, source: str | None = None) -> Iterator[None]
         what: what it was asked to do, such as "running the searcher".
         name: `plugin:component`.
         source: its distribution and version.
+
+    Raises:
+        PluginError: in place of any other exception of the component.
+
+    >>> with blamed("running the searcher", "mine:search"):
+    ...     1 / 0
+    Traceback (most recent call last):
+    modeldebug.errors.PluginError: running the searcher mine:search raised ZeroDivisionError: division by zero...
     """
     try:
         yield
     except (ModelDebugError, torch.OutOfMemoryError):
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         log.exception("%s %s failed", what, name)
         raise PluginError(
             f"{what} {name} raised {type(error).__name__}: {error}",

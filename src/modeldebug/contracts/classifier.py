@@ -16,7 +16,19 @@ ClassifierConfigT = TypeVar("ClassifierConfigT", bound=ClassifierConfig)
 
 
 class ClassifierSource(Contract[ClassifierConfigT]):
-    """Makes the module under test, and trains it where the settings ask for that."""
+    """Makes the module under test, and trains it where the settings ask for that.
+
+    Example::
+
+        class Linear(ClassifierSource[ClassifierConfig]):
+            def _make(self):
+                return nn.Sequential(nn.Flatten(), nn.Linear(math.prod(self.spec.shape), self.spec.num_classes))
+
+            def _train(self, module, data, context):
+                adam = torch.optim.Adam(module.parameters())
+                loss = lambda x, y, step: nn.functional.cross_entropy(module(x), y)
+                train_network(module, loss, data.train, optimizer=adam, epochs=5, batch_size=64, context=context)
+    """
 
     @abstractmethod
     def _make(self) -> nn.Module:

@@ -16,11 +16,28 @@ from .base import ConfigT, Contract, blamed
 
 
 class Clusterer(Contract[ConfigT]):
-    """Fits clusters to the codes of failures, and draws new codes from each."""
+    """Fits clusters to the codes of failures, and draws new codes from each (AAAI section 3.2).
+
+    Example::
+
+        class ByLabel(Clusterer[ComponentConfig]):
+            def _fit(self, failures, context):
+                labels, assignment, sizes = failures.expected.unique(return_inverse=True, return_counts=True)
+                means = torch.stack([failures.z[failures.expected == label].mean(0) for label in labels])
+                return Clustering(sizes / len(failures), assignment, {"means": means})
+
+            def _sample(self, clustering, cluster, n, tau, rng):
+                mean = clustering.parameters["means"][cluster]
+                return mean + (0.1 * tau) ** 0.5 * torch.randn(n, len(mean), generator=rng), None
+    """
 
     @final
     def fit(self, failures: Failures, context: Context) -> Clustering:
-        """Cluster at least one failure; raises PluginError for a clustering that contradicts itself."""
+        """Cluster at least one failure.
+
+        Raises:
+            PluginError: weights outside [0, 1], or an assignment to clusters that do not exist.
+        """
         clustering = self._fit(failures, context)
         check_tensor(
             "the cluster weights",
@@ -47,7 +64,11 @@ class Clusterer(Contract[ConfigT]):
         self, clustering: Clustering, cluster: int, n: int, *, tau: float, rng: torch.Generator
     ) -> tuple[Tensor, Tensor | None]:
         """Codes (n, d) float32 from one cluster, its covariance scaled by `tau` (AAAI algorithm 3), and the
-        condition (n,) int64 for a conditional decoder."""
+        condition (n,) int64 for a conditional decoder.
+
+        Raises:
+            PluginError: there is no such cluster, sampling raises, or the codes have another shape or dtype.
+        """
         if not 0 <= cluster < len(clustering):
             raise PluginError("there is no such cluster", got=cluster, expected=f"0 to {len(clustering) - 1}")
         with blamed("running the clusterer", self.name):

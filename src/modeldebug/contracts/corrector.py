@@ -19,14 +19,30 @@ if TYPE_CHECKING:
 
 class Corrector(Contract[ConfigT]):
     """Proposes corrected weights, one state for each strength of correction; the core scores every state on draws
-    that no corrector saw, and chooses."""
+    that no corrector saw, and chooses (AAAI section 3.3).
+
+    Example::
+
+        class OnFailuresAlone(Corrector[ComponentConfig]):
+            def _correct(self, classifier, data, failures, context):
+                model = classifier.copy()
+                adam = torch.optim.Adam(model.module.parameters())
+                loss = lambda x, y, step: nn.functional.nll_loss(model.log_probs(x), y)
+                images = data.train if failures is None else ImageSet(failures.x, failures.labels)
+                train_network(model.module, loss, images, optimizer=adam, epochs=20, batch_size=64, context=context)
+                return [CorrectedState("finetuned", 1.0, model.state_dict())]
+    """
 
     @final
     def correct(
         self, classifier: Classifier, data: Splits, failures: LabelledImages | None, context: Context
     ) -> Sequence[CorrectedState]:
         """Corrected weights; `classifier` is left as it was. With `failures` None it is the control: the same
-        finetuning on the training data alone."""
+        finetuning on the training data alone.
+
+        Raises:
+            PluginError: no state was proposed, one does not fit, or the given classifier was changed.
+        """
         before = {k: v.clone() for k, v in classifier.state_dict().items()}
         states = list(self._correct(classifier, data, failures, context))
         if not states:

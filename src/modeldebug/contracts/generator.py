@@ -21,6 +21,12 @@ class Generator(Contract[ConfigT]):
 
     A component that can do more declares it in `Component.provides`: "encode" (implement `_encode`), "gradients"
     (`_decode` is differentiable), "conditional" (the decoder is told the class).
+
+    >>> from modeldebug.testing import known_problem
+    >>> generator = known_problem().generator
+    >>> x = generator.decode(torch.zeros(3, generator.latent_size))
+    >>> x.shape, generator.encode(x).shape, generator.log_prior(torch.zeros(1, 2))
+    (torch.Size([3, 1, 8, 8]), torch.Size([3, 2]), tensor([-1.8379]))
     """
 
     @property
@@ -35,7 +41,11 @@ class Generator(Contract[ConfigT]):
 
     @final
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Images (n, c, h, w) float32 in [0, 1] of codes (n, d) float32; differentiable where declared."""
+        """Images (n, c, h, w) float32 in [0, 1] of codes (n, d) float32; differentiable where declared.
+
+        Raises:
+            PluginError: the codes have another shape or dtype, decoding raises, or the images break the contract.
+        """
         check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self.name)
         with blamed("running the generator", self.name):
             x = self._decode(z, condition)
@@ -51,21 +61,33 @@ class Generator(Contract[ConfigT]):
 
     @final
     def encode(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
-        """Codes (n, d) float32 of images (n, c, h, w) float32 in [0, 1]: the mean of the posterior."""
+        """Codes (n, d) float32 of images (n, c, h, w) float32 in [0, 1]: the mean of the posterior.
+
+        Raises:
+            PluginError: encoding raises, or the codes have another shape or dtype.
+        """
         with blamed("running the generator", self.name):
             z = self._encode(x, condition)
         return check_tensor("the code", z, shape=(len(x), self.latent_size), dtype=torch.float32, plugin=self.name)
 
     @final
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
-        """Codes (n, d) float32 from the prior."""
+        """Codes (n, d) float32 from the prior.
+
+        Raises:
+            PluginError: the codes have another shape or dtype.
+        """
         return check_tensor(
             "the prior draw", self._sample(n, rng), shape=(n, self.latent_size), dtype=torch.float32, plugin=self.name
         )
 
     @final
     def log_prior(self, z: Tensor) -> Tensor:
-        """Log density of the prior, (n,) float32, nats."""
+        """Log density (n,) float32 of codes (n, d) under the prior, nats.
+
+        Raises:
+            PluginError: the densities have another shape or dtype, or are not finite.
+        """
         return check_tensor("the log prior", self._log_prior(z), shape=(len(z),), dtype=torch.float32, plugin=self.name)
 
     @abstractmethod

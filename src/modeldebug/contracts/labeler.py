@@ -21,6 +21,14 @@ class Labeler(Contract[ConfigT]):
 
     Attributes:
         is_program: True where answers cost no person's time, so that the core may ask about many images.
+
+    Example::
+
+        class Brightness(Labeler[ComponentConfig]):  # of two classes, dark and bright
+            is_program = True
+
+            def _label(self, request):
+                return Answers((request.x.mean((1, 2, 3)) > 0.5).long()[:, None])  # one annotator
     """
 
     is_program: bool = False
@@ -32,7 +40,11 @@ class Labeler(Contract[ConfigT]):
 
     @final
     def label(self, request: LabelRequest) -> Answers | Pending:
-        """Votes on each image of the request, or Pending while people are still to answer."""
+        """Votes on each image of the request, or Pending while people are still to answer.
+
+        Raises:
+            PluginError: labelling raises, or the votes have another shape, dtype or range.
+        """
         with blamed("running the labeler", self.name):
             answer = self._label(request)
         if isinstance(answer, Answers):

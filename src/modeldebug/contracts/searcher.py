@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..problem import Problem
 
 State = dict[str, Tensor | int | float | str | bool]
+"""What a searcher knows between two steps, such as `{"seed": 7, "step": 0, "done": False}`."""
 
 
 class Searcher(Contract[ConfigT]):
@@ -24,16 +25,35 @@ class Searcher(Contract[ConfigT]):
 
     Inside a step, `problem.evaluate(z, ...)` asks the classifier (metered); `problem.origins` are the training
     codes to start from. Draw randomness from `rng_for(state["seed"], step)`, never from globals.
+
+    Example::
+
+        class Nearby(Searcher[ComponentConfig]):
+            def _start(self, problem, rng):
+                return {"seed": spawn(rng), "step": 0, "done": False}
+
+            def _step(self, problem, state):
+                codes, step = problem.origins.z, state["step"]
+                z = codes + 0.5 * torch.randn(codes.shape, generator=rng_for(state["seed"], step))
+                return {**state, "step": step + 1, "done": step == 9}, Candidates(z=z, origin=torch.arange(len(z)))
     """
 
     @final
     def start(self, problem: Problem, rng: torch.Generator) -> State:
-        """The state before the first step."""
+        """The state before the first step.
+
+        Raises:
+            PluginError: the state cannot be saved, or has no bool `done`.
+        """
         return self._checked(self._start(problem, rng))
 
     @final
     def step(self, problem: Problem, state: State) -> tuple[State, Candidates]:
-        """One step: the next state, and candidates for the core to judge. `state` is left unchanged."""
+        """One step: the next state, and candidates for the core to judge. `state` is left unchanged.
+
+        Raises:
+            PluginError: no Candidates are proposed, or the state cannot be saved, or has no bool `done`.
+        """
         after, candidates = self._step(problem, dict(state))
         if not isinstance(candidates, Candidates):
             raise PluginError("a search step proposed no Candidates", got=type(candidates).__name__, plugin=self.name)

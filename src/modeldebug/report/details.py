@@ -80,6 +80,7 @@ class SweepRow:
     test: str
     region: str
     chosen: bool
+    by: str  # which rule chose it
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class Correction:
 
     figure: Markup  # SVG, made of numbers and fixed words only
     rule: str
+    papers: str | None  # what the paper's rule would have chosen; None where it is the rule
     rows: tuple[SweepRow, ...]
 
 
@@ -228,6 +230,8 @@ def correction(findings: Findings) -> Correction | None:
         f"them too), and come within {tolerance:g} points of the best region accuracy on a draw of its own, the one "
         "with the highest validation accuracy, then the smallest λ"
     )
+    paper = max(range(len(states)), key=lambda i: (states[i]["validation"], -states[i]["strength"]))
+    said = {paper: "by the paper's rule", chosen: "chosen"}
     rows = tuple(
         SweepRow(
             strength(s["strength"]),
@@ -235,10 +239,23 @@ def correction(findings: Findings) -> Correction | None:
             percent(s["test"]),
             percent(s["region_test"]),
             i == chosen,
+            said.get(i, ""),
         )
         for i, s in enumerate(states)
     )
-    return Correction(Markup(trade_off(curve)), rule, rows)
+    papers = None if info["rule"] == "validation" else _papers(states[paper], same=paper == chosen)
+    return Correction(Markup(trade_off(curve)), rule, papers, rows)
+
+
+def _papers(state: Mapping[str, Any], *, same: bool) -> str:
+    """What the paper's rule makes of the same sweep; of equals it takes the weakest correction, as the engine does."""
+    rule = "The paper's rule, the highest validation accuracy alone,"
+    if same:
+        return f"{rule} chooses the same \u03bb."
+    return (
+        f"{rule} would have chosen \u03bb = {strength(state['strength'])}, with a region accuracy of "
+        f"{percent(state['region_test'])} and a test accuracy of {percent(state['test'])}."
+    )
 
 
 def _mark(state: Mapping[str, Any], label: str) -> Mark:

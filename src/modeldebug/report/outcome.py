@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from ..words import doubts
 from .findings import Findings
 from .wording import DASH, count, interval_of, percent, points, strength
 
@@ -68,6 +69,8 @@ def _headline(findings: Findings) -> str:
         failures, clusters = count(results["search"]["failures"], "failure"), count(results["clusters"], "cluster")
         return f"No region was kept: {failures} in {clusters}"
     found = f"{count(results['regions'], 'region')} found"
+    if results["regions_disputed"]:
+        found += f" ({results['regions_disputed']:,} disputed by the auditor)"
     if not corrected(findings):
         return found
     region, test = results["region_accuracy"], results["test_accuracy"]
@@ -98,6 +101,7 @@ def _lead(findings: Findings) -> tuple[str, ...]:
         "A region is a cluster of look-alike failures that share one label and that the classifier mostly gets wrong; "
         f"{results['regions']} of {count(results['clusters'], 'cluster')} are such."
     )
+    sentences.extend(_doubts(findings))
     sentences.append(
         _price(findings) if corrected(findings) else f"Correction was skipped: {results['correction_skipped']}."
     )
@@ -121,6 +125,23 @@ def _prevailing(findings: Findings) -> str:
     return f"Of these, {percent(judged[kind] / total)} {said[kind]}{genuine}."
 
 
+def _doubts(findings: Findings) -> list[str]:
+    """Why some of the kept regions are less than they seem."""
+    results, sentences = findings.results, []
+    regions = count(results["regions"], "region")
+    if results["regions_disputed"]:
+        sentences.append(
+            f"Disputed by the auditor: {results['regions_disputed']:,} of {regions}. There it calls more failures "
+            "drift than genuine or third class, so it sides with the classifier more often than against it."
+        )
+    if results["regions_of_one_image"]:
+        sentences.append(
+            f"From one training image: {results['regions_of_one_image']:,} of {regions}. All failures there started "
+            "from the same image, so they may show an oddity of that image rather than a common error."
+        )
+    return sentences
+
+
 def _why_no_region(findings: Findings) -> str:
     """Why each cluster was set aside, and what that means."""
     if not findings.clusters:
@@ -128,7 +149,7 @@ def _why_no_region(findings: Findings) -> str:
     said = {
         "correct": "agree with their labels on the whole: the classifier is right there",
         "mixed": "hold samples of several classes",
-        "unlabelled": "got no label",
+        "unlabelled": "could not be labelled",
     }
     statuses = [r["status"] for r in findings.clusters]
     parts = [f"{n} {text}" for status, text in said.items() if (n := statuses.count(status))]
@@ -182,9 +203,11 @@ def _sentence(text: str) -> str:
 
 def _tiles(findings: Findings) -> tuple[Tile, ...]:
     results, search, judged = findings.results, findings.results["search"], findings.judged
+    kept = f"kept of {count(results['clusters'], 'cluster')}"
+    doubtful = doubts(results["regions_disputed"], results["regions_of_one_image"])
     tiles = [
         Tile("Failures", f"{search['failures']:,}", f"in {count(search['queries'], 'query')}"),
-        Tile("Regions", f"{results['regions']:,}", f"kept of {count(results['clusters'], 'cluster')}"),
+        Tile("Regions", f"{results['regions']:,}", f"{kept}; {doubtful}" if doubtful else kept),
     ]
     if judged is not None and search["failures"]:
         share = percent(judged["genuine"] / search["failures"])
@@ -224,7 +247,7 @@ def _accuracies(findings: Findings) -> tuple[Accuracies, ...]:
         row("Control", "the same finetuning without any failures", findings.chosen("control"), "0"),
         row(
             "Failures alone",
-            f"finetuned on {info['failures_alone']['images']:,} single failures, not clustered",
+            f"finetuned on {info['failures_alone']['images']:,} single failures, without clustering",
             alone,
             strength(alone["strength"]),
         ),

@@ -11,7 +11,7 @@ from torch import Tensor
 from ..judging import JUDGEMENTS
 from .findings import Findings
 from .images import THUMB, TILE, Picture, picture
-from .wording import count, interval, percent
+from .wording import DASH, count, interval, percent
 
 BUDGET = 2_500_000  # characters of galleries in a page: with all else it stays under 5 MB
 MOST_PICTURES = 1600
@@ -80,6 +80,9 @@ class Gallery:
     predicted: str | None  # what it is most often taken for; None where no wrong class prevails
     weight: str
     size: str
+    origins: str
+    origins_note: str
+    disputed: str | None  # why the auditor disputes it; None where it does not, or there is none
     purity: str
     purity_interval: str
     wrong: str
@@ -100,6 +103,8 @@ class Row:
     label: str
     predicted: str
     weight: str
+    origins: str
+    disputed: bool
     wrong: str
     purity: str
     genuine: str
@@ -155,6 +160,9 @@ def _gallery(
         predicted=findings.classes[region["predicted"]] if region["predicted"] != region["label"] else None,
         weight=percent(region["weight"]),
         size=count(region["size"], "failure"),
+        origins=_origins(region),
+        origins_note="all its failures started from it" if region["origins"] == 1 else "its failures started from",
+        disputed=_disputed(region),
         purity=percent(region["purity"]),
         purity_interval=interval(region["purity_low"], region["purity_high"]),
         wrong=percent(region["disagree"]),
@@ -164,6 +172,22 @@ def _gallery(
         shares=shares_of(region["failures"]),
         samples=samples,
         nearest=_nearest(findings, region["cluster"]),
+    )
+
+
+def _origins(region: dict[str, Any]) -> str:
+    """How many training images the failures come from; a dash where they were not made from any."""
+    return f"{region['origins']:,}" if region["origins"] else DASH
+
+
+def _disputed(region: dict[str, Any]) -> str | None:
+    if not region["disputed"]:
+        return None
+    found = region["failures"]
+    return (
+        f"of its {count(region['size'], 'failure')} it calls {found['drift']:,} drift and "
+        f"{found['genuine'] + found['third_class']:,} genuine or third class, and abstains on {found['abstained']:,}: "
+        "it sides with the classifier more often than against it."
     )
 
 
@@ -194,12 +218,13 @@ def groups(findings: Findings) -> tuple[Group, ...]:
     beyond = findings.kept[findings.config["report"]["regions"] :]
     aside = sorted((r for r in findings.clusters if r["status"] != "kept"), key=lambda r: -r["weight"])
     thumbs = min(4, THUMBS // max(1, len(aside) + len(beyond)))
-    rho, purity = (findings.config["regions"][k] for k in ("rho", "min_purity"))
+    rho, purity, labelled = (findings.config["regions"][k] for k in ("rho", "min_purity", "min_labelled"))
     why = {
         "correct": f"At most {percent(rho)} of the labelled samples are misclassified (setting regions.rho)",
         "mixed": f"Less than {percent(purity)} of the labelled samples have the most frequent label "
         "(setting regions.min_purity)",
-        "unlabelled": "A tie between labels, or nothing but abstentions",
+        "unlabelled": f"A tie between labels, or a label for less than {percent(labelled)} of the samples "
+        "(setting regions.min_labelled)",
     }
     every = [
         Group(WHY_NOT[status], why[status], tuple(_row(findings, r, thumbs) for r in aside if r["status"] == status))
@@ -222,6 +247,8 @@ def _row(findings: Findings, region: dict[str, Any], thumbs: int) -> Row:
         label=percent(None) if region["label"] is None else findings.classes[region["label"]],
         predicted=findings.classes[region["predicted"]],
         weight=percent(region["weight"]),
+        origins=_origins(region),
+        disputed=region["status"] == "kept" and bool(region["disputed"]),
         wrong=percent(region["disagree"]),
         purity=percent(region["purity"]),
         genuine=percent(genuine / size if genuine is not None and size else None),

@@ -124,9 +124,9 @@ def _regions(findings: Findings) -> Regions:
     who = "an oracle" if findings.is_program("labeler") else "people"
     how = (
         f"{count(settings['samples'], 'sample')} of each cluster were drawn (covariance \u00d7 {settings['tau']:g}) "
-        f"and labelled by {who} ({findings.component('labeler')}). A cluster is kept as a region when more than "
-        f"{percent(settings['rho'])} of its labelled samples are misclassified, and at least "
-        f"{percent(settings['min_purity'])} of them share one label (the purity)."
+        f"and labelled by {who} ({findings.component('labeler')}). A cluster is kept as a region when at least "
+        f"{percent(settings['min_labelled'])} of its samples got a label, more than {percent(settings['rho'])} of "
+        f"these are misclassified, and at least {percent(settings['min_purity'])} share one label (the purity)."
     )
     shown = galleries(findings)
     widest = max((s.picture.width for gallery in shown for s in gallery.samples), default=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from ..contracts.corrector import Corrector
 from ..contracts.labeler import Labeler
 from ..rng import rng_for, spawn
 from ..store import Saved, prefixed
-from ..types import CorrectedState, DataSpec, Failures, ImageSet, LabelledImages, Region, Splits
+from ..types import DataSpec, Failures, ImageSet, LabelledImages, Region, Splits
 from .judges import ask
 from .regions import Sampler
 
@@ -46,8 +45,8 @@ def correct(
     """Correct the classifier on the kept regions, beside two controls; every number is on draws that were neither
     finetuned on nor chosen by.
 
-    The controls: the same finetuning without failures (lambda = 0), and on as many single failures that were not
-    clustered, with their own labels.
+    The controls: the same finetuning without failures (lambda = 0), and on as many single failures, without
+    clustering, with their own labels.
     """
     kept = [r for r in regions if r.status == "kept"]
     if not kept or sampler is None:
@@ -60,21 +59,21 @@ def correct(
     groups: dict[str, LabelledImages | None] = {
         "control": None,
         "regions": draws.finetune,
-        "failures_alone": _unclustered(failures, len(draws.finetune), labeler, data.spec, agreement, seed),
+        "failures_alone": _single_failures(failures, len(draws.finetune), labeler, data.spec, agreement, seed),
     }
     info: dict[str, Any] = {"skipped": None, "rule": settings.rule, "before": before}
     tensors: dict[str, Tensor] = {}
     floor = before["validation"] - settings.tolerance
     for i, (group, images) in enumerate(groups.items()):
         part = context.part(i, len(groups), group.replace("_", " "))
-        states = corrector.correct(classifier, data, images, part)
+        states = corrector.correct(classifier, data.without_test(), images, part)
         scores = [_score(s.name, s.strength, classifier.copy(s.state), data, draws) for s in states]
         if group == "control":  # what the control loses too is not lost by correcting
             floor = min(floor, scores[0]["validation"] - settings.tolerance)
         best = _choose(scores, settings, floor)
         info[group] = {"states": scores, "chosen": best, "images": 0 if images is None else len(images)}
         if group == "regions":
-            tensors = prefixed("corrected", _unshared(states[best]))
+            tensors = prefixed("corrected", states[best].state)
             info["per_region"] = _per_region(kept, draws.test, classifier, classifier.copy(states[best].state))
     return Saved(tensors, info)
 
@@ -85,7 +84,7 @@ def _draw(kept: list[Region], sampler: Sampler, n: int, seed: int, part: str) ->
     return LabelledImages(torch.cat(images), torch.cat(labels))
 
 
-def _unclustered(
+def _single_failures(
     failures: Failures, n: int, labeler: Labeler[Any], spec: DataSpec, agreement: float, seed: int
 ) -> LabelledImages:
     """n single failures with labels of their own: the labeler's where it is a program, else the expected ones. Where
@@ -137,8 +136,3 @@ def _per_region(
     """Accuracy on the untouched draw of each region, before and after."""
     right = [(c.probs(test.x).argmax(1) == test.labels).float().view(len(kept), -1).mean(1) for c in (before, after)]
     return [{"cluster": r.cluster, "before": float(b), "after": float(a)} for r, b, a in zip(kept, *right, strict=True)]
-
-
-def _unshared(state: CorrectedState) -> Mapping[str, Tensor]:
-    """Weights as tensors of their own: safetensors refuses tensors that share memory."""
-    return {name: tensor.detach().clone() for name, tensor in state.state.items()}

@@ -17,7 +17,7 @@ from ..types import Answers, DataSpec, Failures, ImageSet, LabelRequest, Splits
 
 def fit_labeler(labeler: Labeler[Any], data: Splits, context: Context, *, agreement: float) -> Saved:
     """Let a labeler learn, and measure a program on the real test images: how often it abstains and errs."""
-    labeler.fit(data, context)
+    labeler.fit(data.without_test(), context)
     info: dict[str, Any] = {"program": labeler.is_program, "accuracy": None, "abstained": None}
     if labeler.is_program:
         labels = ask_in_parts(labeler, "fit", data.test, data.spec, agreement)

@@ -69,6 +69,7 @@ def label_regions(
     sampler: Sampler | None,
     labeler: Labeler[Any],
     classifier: Classifier,
+    failures: Failures,
     judged: Tensor | None,
     context: Context,
     *,
@@ -92,11 +93,16 @@ def label_regions(
             cluster=c,
             weight=float(clustering.weights[c]),
             size=int(members.sum()),
+            origins=len(set(failures.origin[members].tolist()) - {-1}),
             num_classes=classifier.spec.num_classes,
             rho=settings.rho,
             min_purity=settings.min_purity,
+            min_labelled=settings.min_labelled,
         )
-        counts = dict.fromkeys(JUDGEMENTS) if judged is None else count_judgements(judged[members])
+        counts: dict[str, int] | dict[str, None] = dict.fromkeys(JUDGEMENTS)
+        if judged is not None:
+            counts = found = count_judgements(judged[members])
+            region = dataclasses.replace(region, disputed=found["drift"] > found["genuine"] + found["third_class"])
         rows.append(dataclasses.asdict(region) | {"failures": counts})
     tensors = {"z": z, "x": x, "predicted": predicted, "labels": labels}
     return Saved(tensors, {"regions": rows})
