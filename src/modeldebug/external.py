@@ -107,7 +107,9 @@ def _as_component(kind: Kind, name: str, value: Any, text: str) -> Component:
         return value
     contract = _CONTRACTS[kind]
     if isinstance(value, type) and issubclass(value, contract):
-        return Component(name, inspect.getdoc(value) or "", getattr(value, "Config", ComponentConfig), value)
+        return Component(
+            name, (value.__doc__ or "").strip().partition("\n")[0], getattr(value, "Config", ComponentConfig), value
+        )
     if kind == "classifier":
         return Component(
             name,

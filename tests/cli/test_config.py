@@ -82,3 +82,11 @@ def test_the_schema_is_json_and_names_every_section_and_component(invoke: Invoke
 
 def test_there_is_an_option_for_every_role() -> None:
     assert options.ROLES == ROLES, "written out in cli/options.py, since the help must not wait for pydantic"
+
+
+def test_folder_with_a_plugin_s_name_is_not_in_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invoke: Invoke
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "datasets").mkdir()
+    assert invoke("config", "show", "--preset", "tiny").exit_code == 0

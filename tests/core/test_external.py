@@ -257,3 +257,30 @@ def test_attribute_that_cannot_serve_is_refused(own_module, kind, text, words):
 def test_component_object_is_used_as_it_is():
     component = Component("mine", "", ComponentConfig, "m:f")
     assert component_of(Registry(), "searcher", component).component is component
+
+
+def test_arrays_with_channels_first_are_left_as_they_are():
+    images, _ = read_images([(np.zeros((3, 8, 8), np.uint8), 0), (np.zeros((3, 8, 8), np.uint8), 1)], name="mine")
+    assert images.shape == (2, 3, 8, 8)
+
+
+@pytest.mark.parametrize("label", [1.7, -1, np.array([0, 1]), "cat"])
+def test_labels_of_items_that_are_no_class_numbers_are_refused(label):
+    with pytest.raises(DataError, match="no class number"):
+        read_images([(np.zeros((8, 8), np.uint8), label)], name="mine")
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.dtype(">i4")])
+def test_labels_of_any_integer_type_are_read(dtype):
+    assert as_labels(np.array([0, 2, 1], dtype), name="mine").tolist() == [0, 2, 1]
+
+
+def test_label_larger_than_any_number_of_classes_is_a_mistake():
+    with pytest.raises(DataError, match="out of range"):
+        as_labels(np.array([0, 2_000_000_000]), name="mine")
+
+
+def test_module_that_ends_the_process_at_import_is_an_error(own_module, tmp_path):
+    (tmp_path / "quits.py").write_text("raise SystemExit(0)")
+    with pytest.raises(ConfigError, match="cannot be imported: SystemExit"):
+        component_from(Registry(), "classifier", "quits:make")

@@ -214,3 +214,23 @@ def test_margin_has_its_known_value():
     target = Misclassified()
     value = target.value(log_probs, target.allowed(torch.tensor([0, 0]), 3))
     assert torch.allclose(value.exp(), torch.tensor([0.6, 7.0]))
+
+
+def test_searcher_cannot_change_what_was_judged(problem):
+    z, origin = in_ball(10)
+    evaluation = problem.evaluate(z, origin=origin)
+    kept, before = z.clone(), evaluation.failing.clone()
+    evaluation.probs.fill_(0.25)
+    z += 5  # its own tensor, but no longer what was evaluated
+    with pytest.raises(PluginError, match="not what it evaluated"):
+        judge(problem, z=z, origin=origin, evaluation=evaluation.id)
+    failures = judge(problem, z=kept, origin=origin, evaluation=evaluation.id)
+    assert len(failures) == int(before.sum())
+    assert not (failures.probs == 0.25).all(1).any()
+
+
+def test_one_evaluation_is_one_failure(problem):
+    z, origin = in_ball(1)
+    evaluation = problem.evaluate(z, origin=origin)
+    with pytest.raises(PluginError, match="more than once"):
+        judge(problem, z=z.repeat(9, 1), origin=origin.repeat(9), evaluation=evaluation.id.repeat(9))

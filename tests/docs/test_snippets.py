@@ -124,11 +124,15 @@ def test_snippets_of_the_page_run(page, folder, finished):
 
 
 def modules():
-    found = pkgutil.walk_packages(modeldebug.__path__, "modeldebug.")
-    return [name for _, name, _ in found if not name.endswith("__main__")]
+    packages = ["modeldebug", *(f"modeldebug_{name}" for name in ("classifiers", "datasets", "defuse", "labelers"))]
+    for package in packages:
+        yield package
+        for _, name, _ in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            if not name.endswith("__main__"):
+                yield name
 
 
-@pytest.mark.parametrize("name", ["modeldebug", *modules()])
+@pytest.mark.parametrize("name", list(modules()))
 def test_examples_in_docstrings_run(name):
     outcome = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
     assert outcome.failed == 0
