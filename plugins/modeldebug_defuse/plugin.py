@@ -65,7 +65,7 @@ def modeldebug_presets() -> list[Preset]:
                 "dataset": {"use": "datasets:digits"},
                 "classifier": {"use": "classifiers:cnn"},
                 "generator": {"use": "defuse:vae", "beta": 0.02, "epochs": 150, "learning_rate": 2e-3},
-                "searcher": {"use": "defuse:beta-noise", "scale": 3.0},
+                "searcher": {"use": "defuse:beta-noise", "scale": 5.0},
                 "clusterer": {"use": "defuse:dp-gmm", "within": "expected", "components": 10},
                 "labeler": {"use": "labelers:oracle", "epochs": 25},
                 "auditor": _AUDITOR,
