@@ -66,11 +66,16 @@ def modeldebug_presets() -> list[Preset]:
                 "classifier": {"use": "classifiers:cnn"},
                 "generator": {"use": "defuse:vae", "beta": 0.02, "epochs": 150, "learning_rate": 2e-3},
                 "searcher": {"use": "defuse:beta-noise", "scale": 5.0},
-                "clusterer": {"use": "defuse:dp-gmm", "within": "expected", "components": 10},
+                "clusterer": {
+                    "use": "defuse:dp-gmm",
+                    "within": "expected",
+                    "components": 15,
+                    "min_weight": 0.0075,
+                },
                 "labeler": {"use": "labelers:oracle", "epochs": 25},
                 "auditor": _AUDITOR,
                 "corrector": {"use": "defuse:lambda", "epochs": 12, "batch_size": 64, "learning_rate": 5e-3},
-                "regions": {"samples": 64, "tau": 0.1},
+                "regions": {"samples": 64, "tau": 0.05},
             },
         ),
         Preset(
