@@ -60,7 +60,7 @@ def modeldebug_presets() -> list[Preset]:
     return [
         Preset(
             "defuse",
-            "Defuse on scikit-learn's digits: about a minute on two cores",
+            "Defuse on scikit-learn's digits: a little over a minute on two cores",
             {
                 "dataset": {"use": "datasets:digits"},
                 "classifier": {"use": "classifiers:cnn"},
