@@ -81,7 +81,7 @@ def main() -> None:
         data,
         preset="tiny",  # so that the example is quick; leave it out for your own
         settings={
-            "dataset": {"classes": CLASSES},
+            "dataset": {"names": CLASSES},
             "classifier": {"mean": MEAN, "std": STD},  # modeldebug hands out images in [0, 1]
             "generator": {"epochs": 120},
             "searcher": {"scale": 3.0},

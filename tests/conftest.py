@@ -16,6 +16,14 @@ from click.testing import CliRunner
 from modeldebug.cli import program
 
 
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Converted images go to a folder of the tests' own, here and in every process that they start."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["MODELDEBUG_CACHE"] = str(folder)
+    return folder
+
+
 @dataclass(frozen=True)
 class Finished:
     """A finished run: its folder, and what `--json` printed."""

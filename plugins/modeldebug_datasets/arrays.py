@@ -11,7 +11,7 @@ import torch
 
 from modeldebug import DataError, DatasetSource, Splits, as_images, as_labels, split
 
-from .plugin import ArraysConfig
+from .settings import ArraysConfig
 
 
 class Arrays(DatasetSource[ArraysConfig]):
@@ -44,8 +44,8 @@ class Arrays(DatasetSource[ArraysConfig]):
                 got=f"{len(images)} images, {len(labels)} labels",
                 plugin=self.name,
             )
-        classes = self.config.classes or tuple(map(str, range(int(labels.max()) + 1 if len(labels) else 0)))
-        return split(images, labels, classes=classes, rng=rng)
+        names = self.config.names or tuple(map(str, range(int(labels.max()) + 1 if len(labels) else 0)))
+        return split(images, labels, classes=names, rng=rng)
 
 
 def _read(path: Path, plugin: str) -> dict[str, np.ndarray]:

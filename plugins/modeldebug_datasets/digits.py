@@ -7,7 +7,7 @@ from sklearn.datasets import load_digits
 
 from modeldebug import DatasetSource, Splits, split
 
-from .plugin import DigitsConfig
+from .settings import DigitsConfig
 
 _HIGHEST = 16.0  # the grey values of this data set are 0 to 16
 
@@ -24,7 +24,4 @@ class Digits(DatasetSource[DigitsConfig]):
         bunch = load_digits()
         images = torch.from_numpy(bunch.images).float()[:, None] / _HIGHEST  # (1797, 1, 8, 8)
         labels = torch.from_numpy(bunch.target).long()
-        if self.config.limit is not None:
-            chosen = torch.randperm(len(labels), generator=rng)[: self.config.limit]
-            images, labels = images[chosen], labels[chosen]
         return split(images, labels, classes=[str(name) for name in bunch.target_names], rng=rng)

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, UnidentifiedImageError
-from torch import Tensor
 
 from modeldebug import DataError, DatasetSource, DataSpec, ImageSet, Splits, split
 
-from .plugin import FolderConfig
+from .converted import Pictures, converted, fingerprint
+from .pictures import read_picture
+from .settings import FolderConfig
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".ppm", ".pgm", ".tif", ".tiff", ".webp"}
 PARTS = ("train", "validation", "test")
@@ -20,7 +20,7 @@ PARTS = ("train", "validation", "test")
 class Folder(DatasetSource[FolderConfig]):
     """Class folders, split 60 / 20 / 20; or folders train, validation and test that hold the class folders.
 
-    Images are read as (c, h, w) uint8, of the configured size and number of channels.
+    Images are read as (c, h, w) uint8, of the configured size and number of channels, and converted once.
 
     Raises:
         DataError: no such folder, some splits but not all, no images in it, or one that cannot be read.
@@ -45,12 +45,13 @@ class Folder(DatasetSource[FolderConfig]):
             )
         if not has:
             classes = _folders(root)
-            return split(*self._read(root, classes), classes=classes, rng=rng)
+            images = self._read(root, classes)
+            return split(images.storage, images.labels, classes=classes, rng=rng)
         classes = _folders(root / "train")
-        sets = {part: ImageSet(*self._read(root / part, classes)) for part in PARTS}
+        sets = {part: self._read(root / part, classes) for part in PARTS}
         return Splits(DataSpec((self.config.channels, self.config.size, self.config.size), tuple(classes)), **sets)
 
-    def _read(self, root: Path, classes: list[str]) -> tuple[Tensor, Tensor]:
+    def _read(self, root: Path, classes: list[str]) -> ImageSet:
         files = [
             (file, label)
             for label, name in enumerate(classes)
@@ -64,23 +65,14 @@ class Folder(DatasetSource[FolderConfig]):
                 expected="FOLDER/CLASS/image.png",
                 plugin=self.name,
             )
-        images = torch.stack([self._image(file) for file, _ in files])
-        return images, torch.tensor([label for _, label in files])
+        size, channels = self.config.size, self.config.channels
+        key = ["folder", size, channels, classes, fingerprint(file for file, _ in files)]
 
-    def _image(self, file: Path) -> Tensor:
-        size = self.config.size
-        try:
-            with Image.open(file) as opened:
-                picture = opened.convert("L" if self.config.channels == 1 else "RGB").resize(
-                    (size, size), Image.Resampling.BILINEAR
-                )
-        except (UnidentifiedImageError, OSError) as error:
-            raise DataError(
-                f"an image cannot be read: {error}", got=file, fix="mend or remove it", plugin=self.name
-            ) from error
-        return (
-            torch.from_numpy(np.array(picture)).reshape(size, size, -1).permute(2, 0, 1).contiguous()
-        )  # (c, h, w) uint8
+        def read() -> Pictures:
+            blocks = (read_picture(f, size=size, channels=channels, plugin=self.name)[None] for f, _ in files)
+            return Pictures(np.array([label for _, label in files]), (channels, size, size), blocks)
+
+        return converted(key, read, plugin=self.name)
 
 
 def _folders(root: Path) -> list[str]:

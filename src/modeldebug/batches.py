@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+LARGEST_BATCH = 512  # images
+PIXELS = LARGEST_BATCH * 64 * 64  # in a batch: half a gigabyte of activations in a network of 64 channels
 
 
 def in_batches(
@@ -30,6 +33,28 @@ def in_batches(
             filled = [None if r is None else _fill(r, batch_size).to(device) for r in rows]
             parts.append(function(*filled)[:size].cpu())
     return torch.cat(parts)
+
+
+def batch_size_for(shape: Sequence[int]) -> int:
+    """How many images (c, h, w) networks are given at a time, where nothing else is asked for: 512 up to 64 x 64
+    pixels; above, so many fewer that a batch has no more pixels than those.
+
+    A decoder or classifier of 64 channels then needs about half a gigabyte for a batch of any image size.
+
+    >>> [batch_size_for((3, side, side)) for side in (8, 28, 64, 96, 128, 224)]
+    [512, 512, 512, 128, 128, 32]
+    """
+    fitting = max(1, PIXELS // (shape[1] * shape[2]))
+    return min(LARGEST_BATCH, 1 << (fitting.bit_length() - 1))
+
+
+def in_parts(n: int, shape: Sequence[int]) -> tuple[Tensor, ...]:
+    """The numbers of `n` images (c, h, w) in parts, each small enough to be held as float32: eight batches.
+
+    >>> [len(rows) for rows in in_parts(10_000, (1, 28, 28))]
+    [4096, 4096, 1808]
+    """
+    return torch.split(torch.arange(n), 8 * batch_size_for(shape))
 
 
 def _fill(rows: Tensor, size: int) -> Tensor:

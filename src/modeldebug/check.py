@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import torch
 
-from .batches import in_batches
+from .batches import in_batches, in_parts
 from .classifier import Classifier, detect_output
 from .component import ClassifierConfig
 from .config import ROLES, RunConfig
 from .prepare import Prepared, make, prepare
 from .types import ImageSet, Splits
+from .words import trained_on
 
 WORSE = 0.05  # the wrapper is suspected where raw images are answered so much better
 
@@ -39,6 +40,7 @@ class Findings:
         accuracy: on test images, through the wrapper (normalised as set).
         accuracy_raw: on test images, the module being called with values in [0, 1], not normalised.
         accuracy_stored: the same with values as they are stored, 0 to 255; None where they are stored in [0, 1].
+        generator_data: what the generator learns from; None where that is the classifier's data.
         components: every other component of the run; each was made once, so their settings fit the data.
         notes: what is as it should be, but good to know.
         warnings: what looks wrong.
@@ -62,6 +64,7 @@ class Findings:
     accuracy: float | None
     accuracy_raw: float | None
     accuracy_stored: float | None
+    generator_data: str | None
     components: tuple[str, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -75,23 +78,23 @@ def check(config: RunConfig, *, trust: bool = False) -> Findings:
     """
     prepared = prepare(config, trust=trust)
     splits, classifier = prepared.splits, prepared.classifier
-    others = [role for role in ROLES if role in config.choices and role not in ("dataset", "classifier")]
+    others = [r for r in ROLES if r in config.choices and r not in ("dataset", "classifier", "generator_data")]
     for role in others:
-        make(config, role, splits.spec)
+        make(config, role, prepared.legitimate.spec if role == "generator" else splits.spec)
     settings = config.choices["classifier"].config
     assert isinstance(settings, ClassifierConfig)
     accuracy = raw = stored = None
     if not settings.train:
         accuracy = classifier.accuracy(splits.test)
         raw = _accuracy_raw(classifier, splits.test, scaled=True)
-        if splits.test.images.dtype == torch.uint8:
+        if splits.test.dtype == torch.uint8:
             stored = _accuracy_raw(classifier, splits.test, scaled=False)
     low, high = _range(splits)
     guessing = float(splits.test.labels.bincount().max()) / len(splits.test)
     return Findings(
         dataset=config.choices["dataset"].registered.name,
         shape=splits.spec.shape,
-        dtype=str(splits.train.images.dtype).removeprefix("torch."),
+        dtype=str(splits.train.dtype).removeprefix("torch."),
         low=low,
         high=high,
         classes=splits.spec.classes,
@@ -107,6 +110,7 @@ def check(config: RunConfig, *, trust: bool = False) -> Findings:
         accuracy=accuracy,
         accuracy_raw=raw,
         accuracy_stored=stored,
+        generator_data=_generator_data(prepared, config),
         components=tuple(f"{role} {config.choices[role].registered.name}" for role in others),
         notes=_notes(prepared, settings),
         warnings=(
@@ -121,8 +125,8 @@ def check(config: RunConfig, *, trust: bool = False) -> Findings:
 def _accuracy_raw(classifier: Classifier, images: ImageSet, *, scaled: bool) -> float | None:
     """Accuracy of the bare module in eval mode, on values in [0, 1] or as they are stored; None where it raises."""
     module, right = classifier.module.eval(), 0
-    for rows in torch.split(torch.arange(len(images)), 4096):
-        x = images.batch(rows)[0] if scaled else images.images[rows].float()
+    for rows in in_parts(len(images), classifier.spec.shape):
+        x = images.batch(rows)[0] if scaled else images.stored(rows).float()
         try:
             answer = in_batches(module, classifier.batch_size, classifier.device, x)
         except Exception:  # the module refuses values that a run does not feed it: nothing is wrong with that
@@ -131,14 +135,21 @@ def _accuracy_raw(classifier: Classifier, images: ImageSet, *, scaled: bool) -> 
     return right / len(images)
 
 
+def _generator_data(prepared: Prepared, config: RunConfig) -> str | None:
+    others = prepared.generator_data
+    if others is None:
+        return None
+    return trained_on(config.choices["generator_data"].registered.name, len(others.train), others.spec.classes)
+
+
 def _parts(splits: Splits) -> dict[str, ImageSet]:
     return {"train": splits.train, "validation": splits.validation, "test": splits.test}
 
 
 def _range(splits: Splits) -> tuple[float, float]:
-    divisor = 255 if splits.train.images.dtype == torch.uint8 else 1
-    images = [part.images for part in _parts(splits).values()]
-    return min(float(i.min()) for i in images) / divisor, max(float(i.max()) for i in images) / divisor
+    divisor = 255 if splits.train.dtype == torch.uint8 else 1
+    extremes = [chunk.aminmax() for part in _parts(splits).values() for chunk in part.chunks()]
+    return min(float(e.min) for e in extremes) / divisor, max(float(e.max) for e in extremes) / divisor
 
 
 def _per_class(splits: Splits) -> dict[str, tuple[int, ...]]:

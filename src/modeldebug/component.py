@@ -16,6 +16,8 @@ API_VERSION = 1
 Kind = Literal["dataset", "classifier", "generator", "searcher", "clusterer", "labeler", "corrector"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+Settings = Mapping[str, Mapping[str, Any]]
+"""Settings by section, as in a run's TOML file: `{"searcher": {"use": "beta-noise", "draws": 500}}`."""
 
 AbsolutePath = Annotated[str, AfterValidator(lambda path: str(Path(path).expanduser().absolute()))]
 """A path in a component's settings: made absolute, so that a run is resumed from any folder."""
@@ -34,6 +36,22 @@ class ComponentConfig(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DatasetConfig(ComponentConfig):
+    """Settings that every data set has; a component's own settings extend them. The core applies them to whatever the
+    data set loads.
+
+    >>> DatasetConfig(classes=["cat", 3], limit=500).classes
+    ('cat', 3)
+    """
+
+    classes: tuple[str | int, ...] | None = Field(
+        None, description="use these classes alone, by name or number, and number them anew in this order"
+    )
+    limit: int | None = Field(
+        None, ge=1, description="use so many images in all, drawn at random from each split and class in proportion"
+    )
 
 
 class ClassifierConfig(ComponentConfig):
@@ -102,11 +120,14 @@ class Preset:
         name: lower case with hyphens.
         summary: one line for `plugins list`.
         settings: as in a run's TOML file: `{"searcher": {"use": "beta-noise", "draws": 500}}`.
+        budgets: named scales of the preset, the first being the default: settings that come over `settings`.
 
-    >>> Preset("quick", "few draws", {"searcher": {"use": "beta-noise", "draws": 5}}).settings["searcher"]["draws"]
-    5
+    >>> draws = {"laptop": {"searcher": {"draws": 20}}, "paper": {"searcher": {"draws": 500}}}
+    >>> list(Preset("wide", "a wide search", {"searcher": {"use": "beta-noise"}}, budgets=draws).budgets)
+    ['laptop', 'paper']
     """
 
     name: str
     summary: str
-    settings: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Settings = field(default_factory=lambda: MappingProxyType({}))
+    budgets: Mapping[str, Settings] = field(default_factory=lambda: MappingProxyType({}))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from .errors import DataError
+from .errors import DataError, nearest
 from .tensors import check_tensor
 from .types import DataSpec, ImageSet, Splits
 
@@ -55,6 +56,122 @@ def split(images: Tensor, labels: Tensor, *, classes: Sequence[str], rng: torch.
     return Splits(DataSpec(shape, tuple(classes)), train, validation, test)
 
 
+def hold_out(images: ImageSet, n: int, *, rng: torch.Generator) -> tuple[ImageSet, ImageSet]:
+    """The rest, and `n` images drawn at random from each class in proportion: both views of the same storage.
+
+    Raises:
+        DataError: `n` images or fewer.
+
+    >>> images = ImageSet(torch.zeros(20, 1, 8, 8), torch.arange(20) % 2)
+    >>> rest, held_out = hold_out(images, 4, rng=torch.Generator().manual_seed(0))
+    >>> len(rest), held_out.labels.bincount()
+    (16, tensor([2, 2]))
+    """
+    if n >= len(images):
+        raise DataError(
+            "there are too few images to hold some out",
+            got=f"{len(images):,} images",
+            expected=f"more than {n:,}",
+            fix="hold out fewer, or give more images",
+        )
+    counts = _apportioned(images.labels.bincount(), n)
+    chosen = torch.zeros(len(images), dtype=torch.bool)
+    chosen[_drawn(images.labels, counts, rng)] = True
+    return images.subset(~chosen), images.subset(chosen)
+
+
+def narrowed(splits: Splits, classes: Sequence[str | int], *, name: str) -> Splits:
+    """The images of some classes, numbered anew in the order given; views of the same storage.
+
+    Raises:
+        DataError: a class that is not there, or is named twice.
+
+    >>> from modeldebug.testing import known_problem
+    >>> narrowed(known_problem().splits, ("bright-bright", 0), name="known").spec.classes
+    ('bright-bright', 'dark-dark')
+    """
+    known = splits.spec.classes
+    wanted = [_class_number(value, known, name) for value in classes]
+    twice = [known[number] for number in wanted if wanted.count(number) > 1]
+    if twice:
+        raise DataError(f"the class '{twice[0]}' is chosen twice", got=", ".join(map(str, classes)), plugin=name)
+    numbers = torch.full((len(known),), -1)
+    numbers[wanted] = torch.arange(len(wanted))
+
+    def part(images: ImageSet) -> ImageSet:
+        chosen = images.subset(numbers[images.labels] >= 0)
+        return replace(chosen, labels=numbers[chosen.labels])
+
+    spec = replace(splits.spec, classes=tuple(known[number] for number in wanted))
+    return Splits(spec, part(splits.train), part(splits.validation), part(splits.test))
+
+
+def _class_number(value: str | int, known: Sequence[str], plugin: str) -> int:
+    """A class's number by its name; where no class has that name, the value is the number itself."""
+    if str(value) in known:
+        return known.index(str(value))
+    if str(value).isdecimal() and int(value) < len(known):
+        return int(value)
+    raise DataError(
+        f"there is no class '{value}' in the data set",
+        expected=f"{nearest(str(value), known)}; or a number from 0 to {len(known) - 1}",
+        fix="check dataset.classes",
+        plugin=plugin,
+    )
+
+
+def limited(splits: Splits, limit: int, *, rng: torch.Generator, name: str) -> Splits:
+    """At most `limit` images, drawn at random; each class in each split keeps its share, and at least one image.
+
+    Raises:
+        DataError: the limit is smaller than one image of each class in each split.
+
+    >>> from modeldebug.testing import known_problem
+    >>> few = limited(known_problem().splits, 100, rng=torch.Generator().manual_seed(0), name="known")
+    >>> len(few.train), len(few.validation), len(few.test)
+    (60, 20, 20)
+    """
+    parts, k = (splits.train, splits.validation, splits.test), splits.spec.num_classes
+    sizes = torch.stack([part.labels.bincount(minlength=k) for part in parts])  # (3, k)
+    if limit >= int(sizes.sum()):
+        return splits
+    least = int((sizes > 0).sum())
+    if limit < least:
+        raise DataError(
+            "the limit leaves no image of some class in some split",
+            got=f"dataset.limit={limit}",
+            expected=f"at least {least}: one image of each class in each split",
+            fix=f"--set dataset.limit={least}, or fewer classes: dataset.classes",
+            plugin=name,
+        )
+    counts = _apportioned(sizes.flatten(), limit, least=1).view_as(sizes)
+    few = [part.subset(_drawn(part.labels, count, rng)) for part, count in zip(parts, counts, strict=True)]
+    return Splits(splits.spec, *few)
+
+
+def _apportioned(sizes: Tensor, n: int, *, least: int = 0) -> Tensor:
+    """How many of `n` items fall to groups of these sizes: in proportion, by largest remainders, but to each group that
+    is not empty at least `least`."""
+    quota = sizes.double() * (n / int(sizes.sum()))
+    counts = quota.floor().long().clamp_min(least).minimum(sizes)
+    while missing := n - int(counts.sum()):
+        gap = quota - counts
+        if missing > 0:
+            counts[gap.masked_fill(counts >= sizes, -torch.inf).argmax()] += 1
+        else:
+            counts[gap.masked_fill(counts <= least, torch.inf).argmin()] -= 1
+    return counts
+
+
+def _drawn(labels: Tensor, counts: Tensor, rng: torch.Generator) -> Tensor:
+    """So many rows of each class, drawn at random and sorted: (sum of counts,) int64."""
+    drawn = []
+    for label, count in enumerate(counts.tolist()):
+        rows = (labels == label).nonzero()[:, 0]
+        drawn.append(rows[torch.randperm(len(rows), generator=rng)[:count]])
+    return torch.cat(drawn).sort().values
+
+
 def check_splits(splits: Splits, *, name: str) -> Splits:
     """Refuse a data set that cannot be debugged with, saying why.
 
@@ -73,10 +190,10 @@ def check_splits(splits: Splits, *, name: str) -> Splits:
                 fix="give more images, or check the paths that they are read from",
                 plugin=name,
             )
-        if tuple(images.images.shape[1:]) != spec.shape:
+        if images.shape != spec.shape:
             raise DataError(
                 f"images of the {part} split have another shape than the rest",
-                got=tuple(images.images.shape[1:]),
+                got=images.shape,
                 expected=spec.shape,
                 plugin=name,
             )
@@ -87,10 +204,10 @@ def check_splits(splits: Splits, *, name: str) -> Splits:
                 expected=f"0 to {spec.num_classes - 1} ({spec.num_classes} classes)",
                 plugin=name,
             )
-        if images.images.dtype == torch.float32:
+        for chunk in images.chunks() if images.dtype == torch.float32 else ():
             check_tensor(
                 f"the images of the {part} split",
-                images.images,
+                chunk,
                 shape=("n", *spec.shape),
                 dtype=torch.float32,
                 low=0,
@@ -118,8 +235,9 @@ def data_hash(splits: Splits) -> str:
     """
     digest = hashlib.sha256(repr(splits.spec).encode())
     for part in (splits.train, splits.validation, splits.test):
-        for tensor in (part.images, part.labels):
-            digest.update(repr((tensor.dtype, tuple(tensor.shape))).encode())
-            for rows in torch.split(tensor, 4096):
-                digest.update(rows.contiguous().numpy().data)
+        digest.update(repr((part.dtype, (len(part), *part.shape))).encode())
+        for chunk in part.chunks():
+            digest.update(chunk.contiguous().numpy().data)
+        digest.update(repr((part.labels.dtype, tuple(part.labels.shape))).encode())
+        digest.update(part.labels.contiguous().numpy().data)
     return digest.hexdigest()

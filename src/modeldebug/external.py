@@ -8,15 +8,14 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
-from typing import Any
+from typing import Any, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
 from .classifier import Classifier, detect_output
-from .component import ClassifierConfig, Component, ComponentConfig, Kind
+from .component import ClassifierConfig, Component, ComponentConfig, DatasetConfig, Kind
 from .context import Context
 from .contracts.classifier import ClassifierSource
 from .contracts.clusterer import Clusterer
@@ -25,16 +24,17 @@ from .contracts.dataset import DatasetSource
 from .contracts.generator import Generator
 from .contracts.labeler import Labeler
 from .contracts.searcher import Searcher
-from .data import split
+from .data import hold_out, split
 from .errors import ClassifierError, ConfigError, DataError, nearest
+from .reading import Columns, class_names, read_images
 from .registry import Registered, Registry, Source
 from .rng import isolated_global_rng
 from .tensors import describe
 from .training import train_network
 from .types import DataSpec, ImageSet, Splits
 
-CHANNELS = (1, 3, 4)
-MOST_CLASSES = 100_000  # more than any data set has: a larger label is a mistake
+HELD_OUT = 0.1  # of the training images, where a data set comes with no validation part
+PARTS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}  # as data sets name them
 
 _CONTRACTS: dict[Kind, type] = {
     "dataset": DatasetSource,
@@ -46,6 +46,8 @@ _CONTRACTS: dict[Kind, type] = {
     "corrector": Corrector,
 }
 
+_SETTINGS: dict[Kind, type[ComponentConfig]] = {"dataset": DatasetConfig, "classifier": ClassifierConfig}
+
 
 class ExternalClassifierConfig(ClassifierConfig):
     """Settings of a classifier of one's own."""
@@ -55,10 +57,16 @@ class ExternalClassifierConfig(ClassifierConfig):
     learning_rate: float = Field(1e-3, gt=0, description="with train=true: Adam's learning rate")
 
 
-class ExternalDatasetConfig(ComponentConfig):
+class ExternalDatasetConfig(DatasetConfig):
     """Settings of a data set of one's own."""
 
-    classes: tuple[str, ...] | None = Field(None, description="class names; the labels' numbers if unset")
+    names: tuple[str, ...] | None = Field(
+        None, description="class names; those that the data set knows, else the labels' numbers, if unset"
+    )
+    image: str | None = Field(None, description="where items are mappings: the column of the image; found if unset")
+    label: str | None = Field(None, description="where items are mappings: the column of the label; found if unset")
+    size: int | None = Field(None, ge=4, le=4096, description="pictures are resized to size x size pixels")
+    channels: Literal[1, 3] | None = Field(None, description="pictures are made grey (1) or coloured (3)")
 
 
 def component_from(registry: Registry, kind: Kind, text: str) -> Registered:
@@ -107,9 +115,8 @@ def _as_component(kind: Kind, name: str, value: Any, text: str) -> Component:
         return value
     contract = _CONTRACTS[kind]
     if isinstance(value, type) and issubclass(value, contract):
-        return Component(
-            name, (value.__doc__ or "").strip().partition("\n")[0], getattr(value, "Config", ComponentConfig), value
-        )
+        settings = getattr(value, "Config", _SETTINGS.get(kind, ComponentConfig))
+        return Component(name, (value.__doc__ or "").strip().partition("\n")[0], settings, value)
     if kind == "classifier":
         return Component(
             name,
@@ -188,6 +195,7 @@ class _OwnDataset(DatasetSource[ExternalDatasetConfig]):
     def __init__(self, config: ExternalDatasetConfig, value: object) -> None:
         super().__init__(config)
         self._value = value
+        self._columns = Columns(config.image, config.label, config.size, config.channels)
 
     def _load(self, rng: torch.Generator) -> Splits:
         value = self._value
@@ -198,167 +206,35 @@ class _OwnDataset(DatasetSource[ExternalDatasetConfig]):
         if isinstance(value, Splits):
             return value
         if isinstance(value, Mapping):
-            return self._from_parts(value)
-        images, labels = read_images(value, name=self.name)
-        return split(images, labels, classes=self._classes(labels), rng=rng)
+            return self._from_parts(value, rng)
+        images, labels = read_images(value, name=self.name, columns=self._columns)
+        return split(images, labels, classes=self._names([value], labels), rng=rng)
 
-    def _from_parts(self, parts: Mapping[str, object]) -> Splits:
-        names = ("train", "validation", "test")
-        if set(parts) != set(names):
+    def _from_parts(self, parts: Mapping[str, object], rng: torch.Generator) -> Splits:
+        given = {part: next((parts[name] for name in names if name in parts), None) for part, names in PARTS.items()}
+        if given["train"] is None or given["test"] is None:
             raise DataError(
-                "a mapping of data sets needs three parts",
+                "a mapping of data sets lacks a part",
                 got=", ".join(map(str, parts)),
-                expected=", ".join(names),
+                expected="train, test, and where there is one validation",
                 plugin=self.name,
             )
-        sets = {name: ImageSet(*read_images(parts[name], name=self.name)) for name in names}
-        labels = torch.cat([s.labels for s in sets.values()])
-        shape = tuple(sets["train"].images.shape[1:])
-        assert len(shape) == 3
-        return Splits(DataSpec(shape, self._classes(labels)), **sets)
+        sets = {
+            part: ImageSet(*read_images(value, name=f"{self.name}, {part}", columns=self._columns))
+            for part, value in given.items()
+            if value is not None
+        }
+        names = self._names(list(given.values()), torch.cat([s.labels for s in sets.values()]))
+        if "validation" not in sets:
+            held_out = max(1, round(HELD_OUT * len(sets["train"])))
+            sets["train"], sets["validation"] = hold_out(sets["train"], held_out, rng=rng)
+        c, h, w = sets["train"].shape
+        return Splits(DataSpec((c, h, w), names), **sets)
 
-    def _classes(self, labels: Tensor) -> tuple[str, ...]:
-        if self.config.classes is not None:
-            return self.config.classes
+    def _names(self, values: Sequence[object], labels: Tensor) -> tuple[str, ...]:
+        if self.config.names is not None:
+            return self.config.names
+        known = next(filter(None, (class_names(value, self._columns) for value in values)), None)
+        if known is not None:
+            return known
         return tuple(map(str, range(int(labels.max()) + 1))) if len(labels) else ()
-
-
-def read_images(value: Any, *, name: str) -> tuple[Tensor, Tensor]:
-    """Images (n, c, h, w) uint8 or float32 and labels (n,) int64 of anything that holds pairs: a torch Dataset, a
-    sequence of (image, label), or a pair of arrays.
-
-    Raises:
-        DataError: it holds no pairs, images of different shapes, or what `as_images` and `as_labels` refuse.
-
-    >>> images, labels = read_images([(torch.zeros(1, 8, 8), 0), (torch.ones(1, 8, 8), 1)], name="mine")
-    >>> images.shape, labels
-    (torch.Size([2, 1, 8, 8]), tensor([0, 1]))
-    """
-    if isinstance(value, tuple) and len(value) == 2 and all(hasattr(v, "shape") for v in value):
-        return as_images(value[0], name=name), as_labels(value[1], name=name)
-    if not (hasattr(value, "__getitem__") and hasattr(value, "__len__")):
-        raise DataError(
-            "this cannot be read as a data set",
-            got=describe(value),
-            expected="a torch Dataset of (image, label), a pair of arrays, or a mapping of train, validation and test",
-            plugin=name,
-        )
-    images, labels = [], []
-    for row in range(len(value)):
-        pair = value[row]
-        if not isinstance(pair, Sequence) or len(pair) != 2:
-            raise DataError(
-                "an item of the data set is no pair",
-                got=f"item {row}: {describe(pair)}",
-                expected="(image, label)",
-                plugin=name,
-            )
-        images.append(as_image(pair[0], name=f"item {row} of {name}"))
-        labels.append(_label(pair[1], row, name))
-    shapes = {tuple(i.shape) for i in images}
-    if len(shapes) > 1:
-        raise DataError(
-            "the images have different shapes",
-            got=", ".join(map(str, sorted(shapes)[:3])),
-            fix="resize them first",
-            plugin=name,
-        )
-    stacked = torch.stack(images) if images else torch.empty(0, 1, 1, 1)
-    return as_images(stacked, name=name), as_labels(torch.tensor(labels, dtype=torch.int64), name=name)
-
-
-def _label(value: Any, row: int, name: str) -> int:
-    try:
-        number = int(value)
-    except (TypeError, ValueError, RuntimeError):
-        number = -1
-    if number < 0 or number != value:
-        raise DataError(
-            "a label is no class number", got=f"item {row}: {value!r}", expected="an integer from 0", plugin=name
-        )
-    return number
-
-
-def as_image(value: Any, *, name: str) -> Tensor:
-    """One image as (c, h, w): a tensor as it is; an array or picture (h, w) or (h, w, c) turned round.
-
-    Raises:
-        DataError: another number of dimensions.
-
-    >>> as_image(np.zeros((6, 8, 3)), name="mine").shape
-    torch.Size([3, 6, 8])
-    """
-    if isinstance(value, Tensor):
-        return value if value.dim() == 3 else value[None]
-    array = np.asarray(value)
-    if array.ndim not in (2, 3):
-        raise DataError("an image has the wrong shape", got=array.shape, expected="(h, w), (h, w, c)", plugin=name)
-    if array.ndim == 2:
-        array = array[None]
-    elif array.shape[2] in CHANNELS or array.shape[0] not in CHANNELS:  # else it is (c, h, w) already
-        array = np.moveaxis(array, 2, 0)
-    return torch.from_numpy(array.copy())
-
-
-def as_images(value: Any, *, name: str) -> Tensor:
-    """Images as uint8 or float32 (n, c, h, w); other numbers are refused rather than guessed at.
-
-    Raises:
-        DataError: another shape or type, or channels that come last.
-
-    >>> as_images(np.zeros((5, 8, 8), dtype=np.uint8), name="mine").shape
-    torch.Size([5, 1, 8, 8])
-    """
-    tensor = _numbers(value, "images", expected="(n, c, h, w)", name=name)
-    if tensor.dim() == 3:
-        tensor = tensor[:, None]
-    if tensor.dim() != 4:
-        raise DataError("images have the wrong shape", got=describe(tensor), expected="(n, c, h, w)", plugin=name)
-    if tensor.shape[1] not in CHANNELS and tensor.shape[3] in CHANNELS:
-        raise DataError(
-            "the channels of the images come last",
-            got=tuple(tensor.shape),
-            expected="(n, c, h, w)",
-            fix="images.transpose(0, 3, 1, 2)",
-            plugin=name,
-        )
-    if tensor.dtype == torch.float64:
-        tensor = tensor.float()
-    if tensor.dtype not in (torch.uint8, torch.float32):
-        raise DataError(
-            "images have the wrong type", got=describe(tensor), expected="uint8, or float32 in [0, 1]", plugin=name
-        )
-    return tensor.contiguous()
-
-
-def as_labels(value: Any, *, name: str) -> Tensor:
-    """Labels as int64 (n,) from 0.
-
-    Raises:
-        DataError: another shape, no integers, or a negative label.
-
-    >>> as_labels(np.array([0, 2], dtype=np.uint8), name="mine")
-    tensor([0, 2])
-    """
-    tensor = _numbers(value, "labels", expected="integers (n,)", name=name)
-    if tensor.dim() != 1 or tensor.dtype.is_floating_point or tensor.dtype == torch.bool:
-        raise DataError(
-            "labels have the wrong type or shape", got=describe(tensor), expected="integers (n,)", plugin=name
-        )
-    tensor = tensor.to(torch.int64)
-    for extreme in (int(tensor.min()), int(tensor.max())) if len(tensor) else ():
-        if not 0 <= extreme < MOST_CLASSES:
-            expected = f"integers from 0 to {MOST_CLASSES - 1:,}"
-            raise DataError("a label is out of range", got=extreme, expected=expected, plugin=name)
-    return tensor
-
-
-def _numbers(value: Any, what: str, *, expected: str, name: str) -> Tensor:
-    if isinstance(value, Tensor):
-        return value
-    array = np.asarray(value)
-    if array.dtype.kind not in "biuf":  # text and objects
-        raise DataError(
-            f"the {what} are no numbers", got=f"{array.dtype} {array.shape}", expected=expected, plugin=name
-        )
-    return torch.from_numpy(array.astype(array.dtype.newbyteorder("="), copy=False))

@@ -6,7 +6,7 @@ when it is made. Sizes: n items, c x h x w an image, k classes, d latent dimensi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
@@ -36,42 +36,75 @@ class DataSpec:
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Labelled images, kept as they are stored (uint8, or float32 in [0, 1]) and converted batch by batch.
+    """Labelled images, kept as they are stored and converted batch by batch: `ImageSet(images, labels)`.
+
+    `subset` copies no image but gives a view: so data that are memory-mapped stay so, however they are split.
 
     Attributes:
-        images: (n, c, h, w) uint8 or float32 in [0, 1]; may be memory-mapped.
+        storage: (m, c, h, w) uint8, or float32 in [0, 1]; may be memory-mapped.
         labels: (n,) int64 from 0.
+        rows: (n,) int64, the rows of the storage that belong to the set; all of them if None.
 
     Raises:
-        DataError: another dtype or number of dimensions, or labels that do not fit.
+        DataError: another dtype or number of dimensions, labels that do not fit, or rows that are not there.
 
-    >>> ImageSet(torch.zeros(2, 1, 4, 4), torch.tensor([0, 1])).batch(torch.tensor([1]))[1]
-    tensor([1])
+    >>> images = ImageSet(torch.zeros(3, 1, 4, 4), torch.tensor([0, 1, 0]))
+    >>> images.subset(images.labels == 0).rows
+    tensor([0, 2])
     """
 
-    images: Tensor
+    storage: Tensor
     labels: Tensor
+    rows: Tensor | None = None
 
     def __post_init__(self) -> None:
-        if self.images.dtype not in (torch.uint8, torch.float32) or self.images.dim() != 4:
+        if self.storage.dtype not in (torch.uint8, torch.float32) or self.storage.dim() != 4:
             raise DataError(
                 "images have the wrong type or shape",
-                got=describe(self.images),
+                got=describe(self.storage),
                 expected="uint8 or float32 (n, c, h, w)",
             )
-        check_tensor("labels", self.labels, shape=(len(self.images),), dtype=torch.int64, low=0, error=DataError)
+        n = len(self.storage)
+        if self.rows is not None:
+            check_tensor("rows", self.rows, shape=("n",), dtype=torch.int64, low=0, high=n - 1, error=DataError)
+            n = len(self.rows)
+        check_tensor("labels", self.labels, shape=(n,), dtype=torch.int64, low=0, error=DataError)
 
     def __len__(self) -> int:
         return len(self.labels)
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the images as they are stored: uint8 or float32."""
+        return self.storage.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(c, h, w) of one image."""
+        return tuple(self.storage.shape[1:])
+
+    @property
+    def images(self) -> Tensor:
+        """All images (n, c, h, w), as they are stored; of a view a copy in memory, so for small sets only."""
+        return self.storage if self.rows is None else self.storage[self.rows]
+
+    def stored(self, index: Tensor | slice) -> Tensor:
+        """Images (b, c, h, w) of the given rows, as they are stored."""
+        return self.storage[index if self.rows is None else self.rows[index]]
+
+    def chunks(self, size: int = 512) -> Iterator[Tensor]:
+        """All images as they are stored, in order, at most `size` at a time."""
+        return (self.stored(slice(start, start + size)) for start in range(0, len(self), size))
+
     def batch(self, index: Tensor | slice) -> tuple[Tensor, Tensor]:
         """Images (b, c, h, w) float32 in [0, 1] and labels (b,) int64 of the given rows."""
-        images = self.images[index]
+        images = self.stored(index)
         return (images.float() / 255 if images.dtype == torch.uint8 else images), self.labels[index]
 
     def subset(self, index: Tensor) -> ImageSet:
-        """The given rows: index (m,) int64, or a mask (n,) bool."""
-        return ImageSet(self.images[index], self.labels[index])
+        """The given rows, index (m,) int64 or a mask (n,) bool, as a view of the same storage."""
+        chosen = torch.arange(len(self))[index]
+        return ImageSet(self.storage, self.labels[chosen], chosen if self.rows is None else self.rows[chosen])
 
 
 @dataclass(frozen=True, eq=False)

@@ -83,7 +83,7 @@ class Overwrites(Reference):
 class OverwritesTrainingImages(Reference):
     def _fit(self, data, context):
         super()._fit(data, context)
-        data.images.mul_(0.999)
+        data.storage.mul_(0.999)
 
 
 class SeedsGlobals(Reference):

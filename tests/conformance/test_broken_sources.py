@@ -4,13 +4,25 @@ import pytest
 import torch
 from pydantic import ConfigDict
 from torch import nn
-from twins import LenientConfig, assert_caught, assert_every_check_has_a_twin, component
+from twins import assert_caught, assert_every_check_has_a_twin, component
 
-from modeldebug import ClassifierConfig, ClassifierSource, ComponentConfig, DatasetSource, split, train_network
-from modeldebug.testing import check_classifier, check_dataset, parametrize_with_checks
+from modeldebug import (
+    ClassifierConfig,
+    ClassifierSource,
+    ComponentConfig,
+    DatasetConfig,
+    DatasetSource,
+    split,
+    train_network,
+)
+from modeldebug.testing import CheckFailed, check_classifier, check_dataset, parametrize_with_checks
 
 
-class Images(DatasetSource[ComponentConfig]):
+class LenientDataset(DatasetConfig):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Images(DatasetSource[DatasetConfig]):
     def _load(self, rng):
         images = torch.rand(50, 1, 4, 4, generator=rng)
         return split(images, torch.arange(50) % 2, classes=("a", "b"), rng=rng)
@@ -27,10 +39,10 @@ class SplitsAnyhow(Images):
 
 
 DATASET_TWINS = {
-    "unknown_settings_are_refused": (component(Images, config=LenientConfig), "was accepted"),
-    "splits_are_usable": (component(OneClass), "one class only"),
-    "loading_repeats": (component(SplitsAnyhow), "other splits"),
-    "globals_are_left_alone": (component(SplitsAnyhow), "torch's random state changed"),
+    "unknown_settings_are_refused": (component(Images, config=LenientDataset), "was accepted"),
+    "splits_are_usable": (component(OneClass, config=DatasetConfig), "one class only"),
+    "loading_repeats": (component(SplitsAnyhow, config=DatasetConfig), "other splits"),
+    "globals_are_left_alone": (component(SplitsAnyhow, config=DatasetConfig), "torch's random state changed"),
 }
 
 
@@ -87,7 +99,7 @@ CLASSIFIER_TWINS = {
 
 
 def test_reference_data_set_and_classifiers_pass_every_check():
-    check_dataset(component(Images))
+    check_dataset(component(Images, config=DatasetConfig))
     check_classifier(component(Linear, config=Trained))
     check_classifier(component(Linear, config=ClassifierConfig))
 
@@ -102,11 +114,18 @@ def test_broken_classifier_fails_its_check(name):
     assert_caught(check_classifier, name, *CLASSIFIER_TWINS[name])
 
 
+def test_data_set_whose_settings_lack_those_of_every_data_set_is_told_so():
+    with pytest.raises(CheckFailed, match=r"derive the settings of the component from modeldebug\.DatasetConfig"):
+        check_dataset(component(Images, config=ComponentConfig))
+
+
 def test_every_source_check_has_a_broken_twin():
     assert_every_check_has_a_twin("dataset", DATASET_TWINS)
     assert_every_check_has_a_twin("classifier", CLASSIFIER_TWINS)
 
 
-@parametrize_with_checks([component(Images), (component(Linear, config=Trained), {"train": True})])
+@parametrize_with_checks(
+    [component(Images, config=DatasetConfig), (component(Linear, config=Trained), {"train": True})]
+)
 def test_third_party_needs_one_decorator(check):
     check()

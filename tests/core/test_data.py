@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from modeldebug import DataError, DataSpec, ImageSet, Splits, rng_for, split
-from modeldebug.data import check_splits, data_hash
+from modeldebug import DataError, DatasetConfig, DatasetSource, DataSpec, ImageSet, Splits, hold_out, rng_for, split
+from modeldebug.data import check_splits, data_hash, limited, narrowed
 
 CLASSES = ("a", "b", "c")
 
@@ -123,3 +123,149 @@ def test_hash_sees_every_pixel_label_and_class_name():
         changed(splits, spec=DataSpec((1, 4, 4), ("a", "b", "d"))),
     ]
     assert len({data_hash(s) for s in [splits, *others]}) == 4
+
+
+def test_views_share_the_storage_and_hold_the_same_images_as_copies():
+    images = ImageSet(images_of(20), torch.arange(20) % 3)
+    view = images.subset(images.labels > 0).subset(torch.tensor([3, 1]))
+    assert view.storage is images.storage
+    assert (view.dtype, view.shape, len(view)) == (torch.float32, (1, 4, 4), 2)
+    for index in (slice(None), slice(1, 2), torch.tensor([1, 0, 1]), torch.tensor([True, False])):
+        copy = ImageSet(view.images, view.labels)
+        assert torch.equal(view.stored(index), copy.stored(index))
+        for ours, theirs in zip(view.batch(index), copy.batch(index), strict=True):
+            assert torch.equal(ours, theirs)
+
+
+@pytest.mark.parametrize("size", [1, 7, 20, 100])
+def test_chunks_are_all_images_in_order(size):
+    images = ImageSet(images_of(40), torch.zeros(40, dtype=torch.int64)).subset(torch.arange(39, 0, -2))
+    assert torch.equal(torch.cat(list(images.chunks(size))), images.images)
+    assert max(map(len, images.chunks(size))) <= size
+
+
+@pytest.mark.parametrize("rows", [torch.tensor([0, 5]), torch.tensor([-1, 0]), torch.tensor([0.0, 1.0])])
+def test_rows_that_the_storage_does_not_have_are_refused(rows):
+    with pytest.raises(DataError, match="rows"):
+        ImageSet(images_of(5), torch.tensor([0, 1]), rows)
+
+
+def test_splitting_copies_no_image():
+    images = images_of(100)
+    splits = split(images, torch.arange(100) % 3, classes=CLASSES, rng=rng_for(0))
+    splits = limited(narrowed(splits, ("c", "a"), name="mine"), 30, rng=rng_for(0), name="mine")
+    rest, held_out = hold_out(splits.train, 4, rng=rng_for(0))
+    for part in (splits.train, splits.validation, splits.test, rest, held_out, splits.without_test().test):
+        assert part.storage is images
+
+
+def copied(splits):
+    parts = (splits.train, splits.validation, splits.test)
+    return Splits(splits.spec, *(ImageSet(part.images, part.labels) for part in parts))
+
+
+def test_hash_of_a_view_is_that_of_the_same_images_copied():
+    splits = splits_of(2000)
+    assert data_hash(splits) == data_hash(copied(splits))
+
+
+def test_hash_is_that_of_version_0_1():
+    pixels = (torch.arange(20 * 16) % 251).to(torch.uint8).view(20, 1, 4, 4)
+    splits = split(pixels, torch.arange(20) % 2, classes=("a", "b"), rng=rng_for(0))
+    assert data_hash(splits).startswith("62228aae4bbaa0a63b60c142939a242a")
+
+
+def test_classes_are_chosen_by_name_or_number_and_numbered_anew():
+    splits = narrowed(splits_of(), (2, "a"), name="mine")
+    assert splits.spec == DataSpec((1, 4, 4), ("c", "a"))
+    for part, whole in ((splits.train, splits_of().train), (splits.test, splits_of().test)):
+        assert [n % 3 for n in numbers(part, 100)] == [(2, 0)[label] for label in part.labels.tolist()]
+        assert len(part) == int((whole.labels != 1).sum())
+
+
+def test_a_name_that_is_a_number_wins_over_the_number():
+    splits = split(images_of(40), torch.arange(40) % 4, classes=("0", "1", "10", "2"), rng=rng_for(0))
+    assert narrowed(splits, (2, "10"), name="mine").spec.classes == ("2", "10")
+
+
+@pytest.mark.parametrize(
+    ("classes", "words"),
+    [
+        (("a", "d"), "no class 'd'"),
+        (("a", 3), "a number from 0 to 2"),
+        (("a", -1), "no class '-1'"),
+        (("a", 0), "class 'a' is chosen twice"),
+    ],
+)
+def test_classes_that_are_not_there_or_twice_are_refused(classes, words):
+    with pytest.raises(DataError, match=words) as caught:
+        narrowed(splits_of(), classes, name="datasets:mine")
+    assert "datasets:mine" in str(caught.value)
+
+
+def test_unknown_class_is_answered_with_the_nearest():
+    splits = split(images_of(9), torch.arange(9) % 3, classes=("trouser", "coat", "bag"), rng=rng_for(0))
+    with pytest.raises(DataError, match="did you mean 'trouser'"):
+        narrowed(splits, ("trousers",), name="mine")
+
+
+@pytest.mark.parametrize("limit", [9, 10, 37, 99])
+def test_limit_is_kept_exactly_and_every_class_of_every_split_stays(limit):
+    labels = torch.tensor([0] * 80 + [1] * 15 + [2] * 5)
+    whole = split(images_of(100), labels, classes=CLASSES, rng=rng_for(0))
+    few = limited(whole, limit, rng=rng_for(1), name="mine")
+    counts = torch.stack([p.labels.bincount(minlength=3) for p in (few.train, few.validation, few.test)])
+    sizes = torch.stack([p.labels.bincount(minlength=3) for p in (whole.train, whole.validation, whole.test)])
+    assert int(counts.sum()) == limit
+    assert bool((counts >= 1).all())
+    assert bool((counts <= sizes).all())
+    assert set(numbers(few.test, 100)) <= set(numbers(whole.test, 100))
+
+
+def test_limit_takes_from_splits_and_classes_in_proportion():
+    few = limited(splits_of(300), 30, rng=rng_for(0), name="mine")
+    assert [p.labels.bincount().tolist() for p in (few.train, few.validation, few.test)] == [[6] * 3, [2] * 3, [2] * 3]
+
+
+def test_limit_draws_by_seed():
+    def drawn(seed):
+        return numbers(limited(splits_of(), 30, rng=rng_for(seed), name="mine").train, 100)
+
+    assert drawn(0) == drawn(0) != drawn(1)
+
+
+def test_limit_that_is_no_limit_changes_nothing():
+    splits = splits_of()
+    assert limited(splits, 100, rng=rng_for(0), name="mine") is splits
+
+
+def test_limit_below_one_image_a_class_and_split_is_refused():
+    with pytest.raises(DataError, match="at least 9: one image of each class in each split"):
+        limited(splits_of(), 8, rng=rng_for(0), name="mine")
+
+
+@pytest.mark.parametrize("n", [1, 7, 50])
+def test_held_out_images_and_the_rest_are_disjoint_and_complete(n):
+    images = ImageSet(images_of(100), torch.tensor([0] * 70 + [1] * 29 + [2]))
+    rest, held_out = hold_out(images, n, rng=rng_for(0))
+    assert len(held_out) == n
+    assert sorted(numbers(rest, 100) + numbers(held_out, 100)) == list(range(100))
+    assert abs(int((held_out.labels == 0).sum()) - 0.7 * n) < 1
+
+
+class Mine(DatasetSource[DatasetConfig]):
+    """A third party's data set, which knows nothing of classes and limits."""
+
+    def _load(self, rng):
+        return split(images_of(90), torch.arange(90) % 3, classes=CLASSES, rng=rng)
+
+
+def test_classes_and_limit_work_for_data_sets_that_know_nothing_of_them():
+    splits = Mine(DatasetConfig(classes=("b", "c"), limit=20)).load(rng_for(0))
+    assert splits.spec.classes == ("b", "c")
+    assert len(splits.train) + len(splits.validation) + len(splits.test) == 20
+
+
+def test_one_class_alone_is_refused():
+    with pytest.raises(DataError, match="one class only"):
+        Mine(DatasetConfig(classes=("b",))).load(rng_for(0))

@@ -6,11 +6,12 @@ import textwrap
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
 from modeldebug import ClassifierError, Component, ComponentConfig, ConfigError, DataError, DataSpec, Splits, rng_for
-from modeldebug.external import as_images, as_labels, component_from, component_of, read_images
+from modeldebug.external import component_from, component_of
 from modeldebug.registry import Registry
 
 
@@ -91,6 +92,48 @@ def test_mapping_of_parts_keeps_the_parts():
     assert torch.equal(splits.test.images, torch.from_numpy(images(2)))
 
 
+def test_missing_validation_part_is_held_out_of_the_training_part():
+    splits = load({"train": (images(20), LABELS), "test": (images(4), LABELS[:4]), "extra": None})
+    assert (len(splits.train), len(splits.validation), len(splits.test)) == (18, 2, 4)
+    assert splits.validation.labels.bincount().tolist() == [1, 1]
+    assert sorted(torch.cat([splits.train.rows, splits.validation.rows]).tolist()) == list(range(20))
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "val"])
+def test_validation_part_goes_by_several_names(name):
+    parts = {"train": (images(6), LABELS[:6]), name: (images(4), LABELS[:4]), "test": (images(2), LABELS[:2])}
+    assert len(load(parts).validation) == 4
+
+
+class Kinds:
+    names = ("cat", "dog")
+
+
+class Table(list):
+    """As a Hugging Face Dataset: items are mappings, and `features` describe the columns."""
+
+    features = {"image": None, "kind": Kinds()}  # noqa: RUF012
+
+
+def table(n):
+    return Table(
+        {"image": Image.fromarray(pixels), "kind": row % 2}
+        for row, pixels in enumerate(images(n, 5, 4, 3, dtype=np.uint8))
+    )
+
+
+def test_tables_with_columns_are_read_with_their_class_names():
+    parts = {"train": table(20), "test": table(4)}
+    splits = load(parts, label="kind")
+    assert splits.spec == DataSpec((3, 5, 4), ("cat", "dog"))
+    assert [len(p) for p in (splits.train, splits.validation, splits.test)] == [18, 2, 4]
+    assert torch.equal(splits.test.images, torch.from_numpy(images(4, 5, 4, 3, dtype=np.uint8)).permute(0, 3, 1, 2))
+    assert load(parts, label="kind", names=("a", "b")).spec.classes == ("a", "b")
+    assert load(parts, label="kind", size=8, channels=1, classes=("dog", "cat"), limit=10).spec.shape == (1, 8, 8)
+    with pytest.raises(DataError, match="columns image, kind"):
+        load(parts)
+
+
 def test_splits_and_functions_that_give_them_are_taken_as_they_are():
     splits = load((images(), LABELS))
     assert load(splits) is splits
@@ -99,7 +142,7 @@ def test_splits_and_functions_that_give_them_are_taken_as_they_are():
 
 
 def test_class_names_are_a_setting():
-    assert load((images(), LABELS), classes=("cat", "dog")).spec.classes == ("cat", "dog")
+    assert load((images(), LABELS), names=("cat", "dog")).spec.classes == ("cat", "dog")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +164,7 @@ def test_class_names_are_a_setting():
         ((images(), LABELS[:7]), "labels"),
         ((images(), LABELS * 0), "one class only"),
         ((images(0), LABELS[:0]), "empty"),
-        ({"train": (images(), LABELS), "test": (images(), LABELS)}, "needs three parts"),
+        ({"train": (images(), LABELS), "validation": (images(), LABELS)}, "lacks a part"),
         (7, "cannot be read as a data set"),
         (Pairs([1, 2]), "item 0: int"),
         (Pairs([(images(1)[0], 0, 0)]), "no pair"),
@@ -138,14 +181,7 @@ def test_data_that_cannot_be_read_for_sure_are_refused(value, words):
 
 def test_labels_beyond_the_class_names_are_refused():
     with pytest.raises(DataError, match="label is out of range"):
-        load((images(), np.arange(20) % 3), classes=("cat", "dog"))
-
-
-def test_reading_names_the_plugin_to_blame():
-    for read, value in ((as_images, np.zeros(3)), (as_labels, np.zeros(3)), (read_images, 3)):
-        with pytest.raises(DataError) as caught:
-            read(value, name="mine")
-        assert "mine" in str(caught.value)
+        load((images(), np.arange(20) % 3), names=("cat", "dog"))
 
 
 class Net(nn.Module):
@@ -257,27 +293,6 @@ def test_attribute_that_cannot_serve_is_refused(own_module, kind, text, words):
 def test_component_object_is_used_as_it_is():
     component = Component("mine", "", ComponentConfig, "m:f")
     assert component_of(Registry(), "searcher", component).component is component
-
-
-def test_arrays_with_channels_first_are_left_as_they_are():
-    images, _ = read_images([(np.zeros((3, 8, 8), np.uint8), 0), (np.zeros((3, 8, 8), np.uint8), 1)], name="mine")
-    assert images.shape == (2, 3, 8, 8)
-
-
-@pytest.mark.parametrize("label", [1.7, -1, np.array([0, 1]), "cat"])
-def test_labels_of_items_that_are_no_class_numbers_are_refused(label):
-    with pytest.raises(DataError, match="no class number"):
-        read_images([(np.zeros((8, 8), np.uint8), label)], name="mine")
-
-
-@pytest.mark.parametrize("dtype", [np.uint16, np.uint32, np.dtype(">i4")])
-def test_labels_of_any_integer_type_are_read(dtype):
-    assert as_labels(np.array([0, 2, 1], dtype), name="mine").tolist() == [0, 2, 1]
-
-
-def test_label_larger_than_any_number_of_classes_is_a_mistake():
-    with pytest.raises(DataError, match="out of range"):
-        as_labels(np.array([0, 2_000_000_000]), name="mine")
 
 
 def test_module_that_ends_the_process_at_import_is_an_error(own_module, tmp_path):

@@ -1,4 +1,4 @@
-"""Digits, arrays and folders: what is read, and what is refused."""
+"""Digits, arrays and folders: what is read, and what is refused. And what all data sets share."""
 
 import numpy as np
 import pytest
@@ -6,15 +6,24 @@ import torch
 from modeldebug_datasets.arrays import Arrays
 from modeldebug_datasets.digits import Digits
 from modeldebug_datasets.folder import Folder
-from modeldebug_datasets.plugin import ArraysConfig, DigitsConfig, FolderConfig
+from modeldebug_datasets.gtsrb import Gtsrb
+from modeldebug_datasets.mnist import FashionMnist, Mnist
+from modeldebug_datasets.plugin import modeldebug_datasets
+from modeldebug_datasets.settings import (
+    ArraysConfig,
+    DigitsConfig,
+    FolderConfig,
+    GtsrbConfig,
+    IdxConfig,
+    SvhnConfig,
+)
+from modeldebug_datasets.svhn import Svhn
 from PIL import Image
+from published import every, write_gtsrb, write_idx, write_svhn
 
 from modeldebug import DataError, rng_for
 from modeldebug.data import data_hash
-
-
-def every(splits, field):
-    return torch.cat([getattr(part, field) for part in (splits.train, splits.validation, splits.test)])
+from modeldebug.testing import check_dataset
 
 
 def test_digits_are_all_there_in_range_and_of_ten_classes():
@@ -26,9 +35,8 @@ def test_digits_are_all_there_in_range_and_of_ten_classes():
     assert every(splits, "labels").bincount().tolist() == [178, 182, 177, 183, 181, 182, 181, 179, 174, 180]
 
 
-def test_digits_are_split_by_seed_and_can_be_limited():
-    first, again, other = (Digits(DigitsConfig(limit=200)).load(rng_for(seed)) for seed in (0, 0, 1))
-    assert len(every(first, "labels")) == 200
+def test_digits_are_split_by_seed():
+    first, again, other = (Digits(DigitsConfig()).load(rng_for(seed)) for seed in (0, 0, 1))
     assert data_hash(first) == data_hash(again) != data_hash(other)
 
 
@@ -40,10 +48,10 @@ LABELS = np.arange(30) % 3
 def arrays(tmp_path):
     """Write an .npz file, and load it."""
 
-    def load(classes=None, **content):
+    def load(names=None, **content):
         path = tmp_path / "data.npz"
         np.savez(path, **content)
-        return Arrays(ArraysConfig(path=str(path), classes=classes)).load(rng_for(0))
+        return Arrays(ArraysConfig(path=str(path), names=names)).load(rng_for(0))
 
     return load
 
@@ -61,7 +69,7 @@ def test_arrays_are_read_whole(arrays, images, label_type):
 
 
 def test_class_names_of_arrays_are_a_setting(arrays):
-    assert arrays(images=IMAGES, labels=LABELS, classes=("a", "b", "c")).spec.classes == ("a", "b", "c")
+    assert arrays(images=IMAGES, labels=LABELS, names=("a", "b", "c")).spec.classes == ("a", "b", "c")
 
 
 @pytest.mark.parametrize(
@@ -77,7 +85,7 @@ def test_class_names_of_arrays_are_a_setting(arrays):
         ({"images": IMAGES, "labels": LABELS - 1}, "out of range"),
         ({"images": IMAGES, "labels": LABELS.astype(float)}, "integers"),
         ({"images": IMAGES, "labels": LABELS * 0}, "one class only"),
-        ({"images": IMAGES, "labels": LABELS, "classes": ("a", "b")}, "out of range"),
+        ({"images": IMAGES, "labels": LABELS, "names": ("a", "b")}, "out of range"),
         ({"images": IMAGES[:0], "labels": LABELS[:0]}, "empty"),
         ({"images": IMAGES, "labels": np.array(["cat", "dog", "owl"] * 10)}, "no numbers"),
         ({"images": IMAGES, "labels": np.array([0, 1, None] * 10, dtype=object)}, "cannot be read"),
@@ -204,3 +212,53 @@ def test_folder_of_one_class_is_refused(tmp_path):
     write_pictures(tmp_path, names=("cat",))
     with pytest.raises(DataError, match="one class only"):
         folder(tmp_path)
+
+
+def make_arrays(root, **settings):
+    np.savez(root / "data.npz", images=IMAGES, labels=LABELS)
+    return Arrays(ArraysConfig(path=str(root / "data.npz"), names=("a", "b", "c"), **settings))
+
+
+def make_folder(root, **settings):
+    write_pictures(root / "pictures", names=("ant", "bee", "cat"))
+    return Folder(FolderConfig(path=str(root / "pictures"), size=8, **settings))
+
+
+EVERY = {
+    "digits": lambda root, **settings: Digits(DigitsConfig(**settings)),
+    "mnist": lambda root, **settings: Mnist(IdxConfig(root=str(write_idx(root)), validation=50, **settings)),
+    "fashion-mnist": lambda root, **settings: FashionMnist(
+        IdxConfig(root=str(write_idx(root)), validation=50, **settings)
+    ),
+    "svhn": lambda root, **settings: Svhn(SvhnConfig(root=str(write_svhn(root)), **settings)),
+    "gtsrb": lambda root, **settings: Gtsrb(GtsrbConfig(root=str(write_gtsrb(root)), size=8, **settings)),
+    "arrays": make_arrays,
+    "folder": make_folder,
+}
+
+
+def test_every_data_set_is_tried_here():
+    assert set(EVERY) == {component.name for component in modeldebug_datasets()}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_data_set_keeps_the_contract_of_data_sets(name, tmp_path):
+    source = EVERY[name](tmp_path)
+    check_dataset(lambda: source)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_data_set_can_be_narrowed_and_limited(name, tmp_path):
+    source = EVERY[name](tmp_path)
+    whole = source.load(rng_for(0))
+    names = whole.spec.classes
+    source.config = source.config.model_copy(update={"classes": (2, names[0]), "limit": 8})
+    few = source.load(rng_for(0))
+    assert few.spec.classes == (names[2], names[0])
+    assert len(every(few)) == 8
+    for part in ("train", "validation", "test"):
+        old, new = getattr(whole, part), getattr(few, part)
+        assert set(new.labels.tolist()) == {0, 1}
+        for image, label in zip(new.images, new.labels, strict=True):
+            same = (old.images == image).flatten(1).all(1)
+            assert int(old.labels[same][0]) == (2, 0)[label]

@@ -3,38 +3,56 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Generic
+from typing import Generic, TypeVar
 
 import torch
 
+from ..component import DatasetConfig
+from ..data import check_splits, limited, narrowed
+from ..errors import PluginError
 from ..types import Splits
-from .base import ConfigT
+
+DatasetConfigT = TypeVar("DatasetConfigT", bound=DatasetConfig)
 
 
-class DatasetSource(ABC, Generic[ConfigT]):
+class DatasetSource(ABC, Generic[DatasetConfigT]):
     """Loads a data set and splits it; made with its settings alone: `factory(config)`.
 
     Example::
 
-        class Noise(DatasetSource[NoiseConfig]):
+        class Noise(DatasetSource[DatasetConfig]):
             def _load(self, rng):
                 return split(images, labels, classes=("a", "b"), rng=rng)
     """
 
     name: str = "unnamed"
 
-    def __init__(self, config: ConfigT) -> None:
+    def __init__(self, config: DatasetConfigT) -> None:
         self.config = config
 
     def load(self, rng: torch.Generator) -> Splits:
-        """The data set, split the same way for the same generator state.
+        """The data set, split the same way for the same generator state; of the wanted classes, and no larger than the
+        settings allow.
 
         Raises:
-            DataError: for files that are missing, or data that cannot be debugged with.
+            DataError: for files that are missing, data that cannot be debugged with, or classes that are not there.
+            PluginError: the settings do not extend `DatasetConfig`.
         """
-        from ..data import check_splits
-
-        return check_splits(self._load(rng), name=self.name)
+        settings: object = self.config
+        if not isinstance(settings, DatasetConfig):
+            raise PluginError(
+                "the settings of a data set lack what every data set has: classes and limit",
+                got=f"{type(settings).__name__}, no subclass of DatasetConfig",
+                expected="a subclass of modeldebug.DatasetConfig",
+                fix="derive the settings of the component from modeldebug.DatasetConfig",
+                plugin=self.name,
+            )
+        splits = check_splits(self._load(rng), name=self.name)
+        if settings.classes is not None:
+            splits = check_splits(narrowed(splits, settings.classes, name=self.name), name=self.name)
+        if settings.limit is not None:
+            splits = check_splits(limited(splits, settings.limit, rng=rng, name=self.name), name=self.name)
+        return splits
 
     @abstractmethod
     def _load(self, rng: torch.Generator) -> Splits: ...
