@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from modeldebug import ClassifierConfig, Component, hookimpl
+from modeldebug import AbsolutePath, ClassifierConfig, Component, hookimpl
 
 
 class CnnConfig(ClassifierConfig):
@@ -19,11 +19,42 @@ class CnnConfig(ClassifierConfig):
     learning_rate: float = Field(4e-3, gt=0, description="of Adam; it falls to zero along a cosine")
 
 
+class ExamplesCnnConfig(ClassifierConfig):
+    """The convolutional network of the PyTorch examples."""
+
+    train: bool = Field(True, description="train it in the run, before it is debugged")
+    epochs: int = Field(5, ge=1, description="passes over the training images (the paper: 5)")
+    batch_size: int = Field(64, ge=2, description="images in a batch (the paper: 64)")
+    learning_rate: float = Field(1.0, gt=0, description="of Adadelta (the paper: 1); it falls to zero along a cosine")
+
+
+class ResNet18Config(ClassifierConfig):
+    """A residual network of 18 layers."""
+
+    train: bool = Field(True, description="train it in the run, before it is debugged")
+    pretrained: AbsolutePath | None = Field(
+        None,
+        description="file with weights of a ResNet18 for other classes to start from, such as torchvision's for "
+        "ImageNet; its last layer is left out. From random weights if unset",
+    )
+    epochs: int = Field(20, ge=1, description="passes over the training images (the paper: German signs 20; SVHN 10)")
+    batch_size: int = Field(256, ge=2, description="images in a batch (the paper: German signs 256; SVHN 2048)")
+    learning_rate: float = Field(1e-3, gt=0, description="of Adam (the paper: 1e-3); it falls to zero along a cosine")
+
+
 @hookimpl
 def modeldebug_classifiers() -> list[Component]:
     return [
         Component(
             "cnn", "a small convolutional network, trained in the run", CnnConfig,
             "modeldebug_classifiers.cnn:Cnn",
+        ),
+        Component(
+            "examples-cnn", "the convolutional network of the PyTorch examples, trained in the run", ExamplesCnnConfig,
+            "modeldebug_classifiers.examples_cnn:ExamplesCnn",
+        ),
+        Component(
+            "resnet18", "a residual network of 18 layers, trained or finetuned in the run", ResNet18Config,
+            "modeldebug_classifiers.resnet18:ResNet18",
         ),
     ]  # fmt: skip

@@ -175,9 +175,7 @@ def load_weights(module: nn.Module, path: Path, *, trust: bool, name: str) -> No
     Raises:
         ClassifierError: the file is missing, holds code, or does not fit the module.
     """
-    if not path.is_file():
-        raise ClassifierError("there is no weights file", got=path, expected="a .safetensors or .pt file", plugin=name)
-    state = _read_state(path, trust=trust, name=name)
+    state = read_weights(path, trust=trust, name=name)
     own = module.state_dict()
     problems = [f"{k} is missing" for k in own if k not in state]
     problems += [f"{k} is unknown ({nearest(k, own)})" for k in state if k not in own]
@@ -197,7 +195,22 @@ def load_weights(module: nn.Module, path: Path, *, trust: bool, name: str) -> No
     module.load_state_dict(state)
 
 
-def _read_state(path: Path, *, trust: bool, name: str) -> dict[str, Tensor]:
+def read_weights(path: Path, *, name: str, trust: bool = False) -> dict[str, Tensor]:
+    """The tensors of a weights file, by name: safetensors, or a plain state dict.
+
+    Args:
+        name: of the component that asks, for messages.
+        trust: read a pickle with code in it too.
+
+    Raises:
+        ClassifierError: the file is missing, cannot be read, or holds something else than tensors.
+
+    >>> read_weights(Path("no.pt"), name="mine")
+    Traceback (most recent call last):
+    modeldebug.errors.ClassifierError: there is no weights file...
+    """
+    if not path.is_file():
+        raise ClassifierError("there is no weights file", got=path, expected="a .safetensors or .pt file", plugin=name)
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

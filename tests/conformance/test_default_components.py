@@ -19,10 +19,13 @@ from modeldebug.testing import check_dataset, parametrize_with_checks
 
 SHORT = {
     "cnn": {"epochs": 4},
+    "examples-cnn": {"epochs": 2},
+    "resnet18": {"epochs": 3, "batch_size": 32},
     "digits": {"limit": 300},
     "vae": {"epochs": 12, "hidden": 32, "channels": 8, "latent": 3},
     "beta-noise": {"draws": 40, "scale": 4.0, "block": 10},
     "dp-gmm": {"components": 6},
+    "dp-gmm-sklearn": {"components": 6},
     "oracle": {"members": 2, "epochs": 6, "width": 8},
     "lambda": {"lambdas": (0.1, 1.0), "batch_size": 64, "epochs": 6},
 }
@@ -48,8 +51,8 @@ def test_beta_noise_keeps_its_contract_with_its_own_settings(check: Callable[[],
     check()
 
 
-@parametrize_with_checks([(next(c for c in COMPONENTS if c.name == "dp-gmm"), {"components": 5, "within": "expected"})])
-def test_dp_gmm_within_expected_labels_keeps_its_contract(check: Callable[[], None]):
+@parametrize_with_checks([(c, {"components": 5, "within": "expected"}) for c in modeldebug_clusterers()])
+def test_mixture_within_expected_labels_keeps_its_contract(check: Callable[[], None]):
     check()
 
 
