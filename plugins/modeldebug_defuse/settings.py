@@ -39,11 +39,16 @@ class BetaNoiseConfig(ComponentConfig):
     keep: int = Field(
         10, ge=1, description="failures kept of each image, the smallest perturbations (the paper: 100; 10)"
     )
-    block: int = Field(256, ge=1, description="training images in one step of the search")
+    block: int = Field(
+        256,
+        ge=1,
+        description="training images in one step of the search; of its block x draws images, those that fail are held "
+        "in memory until the step ends, 4 bytes a value (200 kB for a colour image of 128 pixels)",
+    )
 
 
 class DpGmmConfig(ComponentConfig):
-    """Truncated stick-breaking mixture of Gaussians."""
+    """Truncated stick-breaking mixture of Gaussians, by `dp-gmm` or `dp-gmm-sklearn`."""
 
     components: int = Field(100, ge=1, description="K, upper bound on the number of clusters (the paper: 100)")
     min_weight: float = Field(
@@ -53,8 +58,12 @@ class DpGmmConfig(ComponentConfig):
     within: Literal["all", "expected"] = Field(
         "all", description="cluster all failures together (the paper), or those of each expected label by themselves"
     )
-    max_iter: int = Field(500, ge=1, description="iterations of variational inference (scikit-learn's default is 100)")
-    tolerance: float = Field(1e-3, gt=0, description="converged when the bound grows by less in an iteration")
+    max_iter: int = Field(
+        500, ge=1, description="iterations of variational inference from a start (scikit-learn's default is 100)"
+    )
+    tolerance: float = Field(
+        1e-6, gt=0, description="converged when the evidence lower bound changes by less in an iteration, nats a code"
+    )
     regularisation: float = Field(1e-6, ge=0, description="added to the diagonal of each covariance")
 
 
