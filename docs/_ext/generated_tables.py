@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 
 import click
@@ -19,10 +18,10 @@ from sphinx.util.docutils import SphinxDirective
 from sphinx.util.typing import ExtensionMetadata
 
 from modeldebug.cli import program
-from modeldebug.cli.plugins import setting_rows
+from modeldebug.cli.plugins import preset_rows, setting_rows
 from modeldebug.component import KINDS
-from modeldebug.config import CoreSettings
 from modeldebug.registry import Registry
+from modeldebug.sections import CoreSettings
 from modeldebug.testing import CHECKS
 
 
@@ -47,14 +46,10 @@ def _model(name: str) -> type[BaseModel]:
 
 
 def preset_text(name: str) -> str:
-    """The settings of a preset that are not defaults."""
-    settings = Registry.load(["defuse"]).presets[name].settings
-    rows = [
-        (f"`{section}.{key}`", f"`{json.dumps(value)}`")
-        for section, values in settings.items()
-        for key, value in values.items()
-    ]
-    return table(("setting", "value"), rows)
+    """The settings of a preset that are not defaults, in each of its budgets."""
+    preset = Registry.load(["defuse"]).presets[name]
+    rows = [(f"`{name}`", *(f"`{v}`" if v else "" for v in values)) for name, *values in preset_rows(preset)]
+    return table(("setting", *(preset.budgets or ["value"])), rows)
 
 
 def command_text(name: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from .component import Kind
+from .component import Kind, Settings
 from .config import Layer, RunConfig, add_working_folder, resolve
 from .engine import execute
 from .errors import ConfigError, InputError, RunFolderError, nearest
@@ -133,8 +133,10 @@ def run(
     *,
     plugins: str | Sequence[str] = "defuse",
     preset: str | None = None,
-    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    budget: str | None = None,
+    settings: Settings | None = None,
     out: str | Path | None = None,
+    reuse: str | Path | None = None,
     trust: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Run:
@@ -146,8 +148,10 @@ def run(
             test, or a component's name; the preset's if None.
         plugins: what to load, as `--plugins`.
         preset: the named choice of components; the first plugin's if None.
+        budget: the scale of the preset; its first one if None.
         settings: as in a run's TOML file: `{"searcher": {"draws": 50}}`.
         out: the run folder; `runs/DATE-NAME` if None.
+        reuse: the folder of another run; its stages that would be the same are taken over instead of done again.
         trust: read weights files that may run code.
         listeners: called with each event.
 
@@ -168,9 +172,9 @@ def run(
             objects[kind] = value
         if value is not None:
             layers.append(Layer("Python", {kind: {"use": _name(registry, kind, value)}}))
-    layers.append(Layer("Python", settings or {}))
+    layers.append(Layer("Python", settings or {}, budget))
     config = resolve(registry, names, layers, preset=preset)
-    with new_run(config, out) as store:
+    with new_run(config, out, reuse=reuse) as store:
         return work(store, registry, config, objects=objects, trust=trust, listeners=listeners)
 
 
@@ -214,13 +218,15 @@ def resume(
 
 
 @contextmanager
-def new_run(config: RunConfig, out: str | Path | None = None) -> Iterator[RunStore]:
-    """A new run folder: `out`, or `runs/DATE-NAME`.
+def new_run(config: RunConfig, out: str | Path | None = None, *, reuse: str | Path | None = None) -> Iterator[RunStore]:
+    """A new run folder: `out`, or `runs/DATE-NAME`; with the run that it takes stages over from, if there is one.
 
     Where bad input ends the run before its first stage, the folder goes again: so the same call works once the input
     is mended.
     """
-    store = RunStore.create(Path(out) if out is not None else new_folder(config), new_manifest(config))
+    other = None if reuse is None else str(RunStore.open(Path(reuse)).path.absolute())
+    manifest = new_manifest(config) | {"reuse": other}
+    store = RunStore.create(Path(out) if out is not None else new_folder(config), manifest)
     try:
         yield store
     except RunFolderError:
@@ -301,8 +307,9 @@ def restore_config(store: RunStore, objects: Mapping[str, object] | None = None)
                 fix=f"go on from Python: modeldebug.resume({str(store.path)!r}, model=..., dataset=...)",
             )
         component_of(registry, kind, objects[kind])
-    config = resolve(registry, manifest["plugins"], [Layer("the run", settings)], preset=manifest["preset"])
-    return registry, RunConfig(config.plugins, config.preset, config.core, config.choices, manifest["sources"])
+    layer = Layer("the run", settings, manifest.get("budget"))
+    config = resolve(registry, manifest["plugins"], [layer], preset=manifest["preset"])
+    return registry, replace(config, sources=manifest["sources"])
 
 
 def new_folder(config: RunConfig) -> Path:

@@ -1,7 +1,7 @@
 """From layers of settings to one resolved configuration, in which each setting knows where it came from. No torch.
 
-Layers, later ones win: defaults, the preset, the configuration file, flags, `--set`. A layer that chooses another
-component for a stage drops what earlier layers had set for the old one.
+Layers, later ones win: defaults, the preset, its budget, the configuration file, flags, `--set`. A layer that chooses
+another component for a stage drops what earlier layers had set for the old one.
 """
 
 from __future__ import annotations
@@ -13,124 +13,44 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, ValidationError
 
-from .component import ComponentConfig, Kind
+from .component import ComponentConfig, Kind, Preset, Settings
 from .errors import ConfigError, nearest
 from .registry import Registered, Registry, module_exists
+from .sections import SECTIONS, CoreSettings
 
-Role = Literal["dataset", "classifier", "generator", "searcher", "clusterer", "labeler", "auditor", "corrector"]
+Role = Literal[
+    "dataset", "classifier", "generator_data", "generator", "searcher", "clusterer", "labeler", "auditor", "corrector"
+]
 ROLES: tuple[Role, ...] = get_args(Role)
-_KIND_OF: dict[Role, Kind] = {"auditor": "labeler"}
+OPTIONAL: tuple[Role, ...] = ("generator_data", "auditor")
+INHERITED = "dataset"  # the source of a setting of `generator_data` that is the classifier's data set's own
+_KIND_OF: dict[Role, Kind] = {"auditor": "labeler", "generator_data": "dataset"}
 
 
 def kind_of(role: Role) -> Kind:
-    """The kind of component that serves in a role: the auditor is a labeler."""
+    """The kind of component that serves in a role: the auditor is a labeler, the generator's data are a data set."""
     return _KIND_OF.get(role, role)  # type: ignore[arg-type]  # every other role is a kind
 
 
-class RunSection(ComponentConfig):
-    """The run as a whole."""
+def flag(role: str) -> str:
+    """The command line's option for a role.
 
-    seed: int = Field(0, ge=0, description="decides every random choice of the run")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks run")
-    batch_size: int = Field(512, ge=1, le=1_000_000, description="images decoded and classified at a time")
-    threads: int | None = Field(
-        None,
-        ge=1,
-        description="processor threads; if unset, 1 for images of at most 16 x 16 pixels, else torch's own choice",
-    )
-
-
-class SearchSection(ComponentConfig):
-    """What the core does with what a searcher finds."""
-
-    origins: int | None = Field(
-        None, ge=1, description="search from so many training images, drawn at random; all if unset"
-    )
-    max_failures: int = Field(50_000, ge=1, description="keep at most so many failures, drawn at random (AAAI 4.1)")
-
-
-class GateSection(ComponentConfig):
-    """When reconstructions are so poor that failures would be artefacts of the generator."""
-
-    classifier: float = Field(
-        0.8, ge=0, le=1, description="warn below this accuracy of the classifier on reconstructions"
-    )
-    oracle: float = Field(0.9, ge=0, le=1, description="warn below this accuracy of the oracle on reconstructions")
-
-
-class AuditSection(ComponentConfig):
-    """How single failures are judged."""
-
-    agreement: float = Field(0.5, ge=0, lt=1, description="the winning answer needs more than this share of the votes")
-
-
-class RegionsSection(ComponentConfig):
-    """How clusters are labelled and become regions."""
-
-    samples: int = Field(10, ge=1, description="samples of each cluster that are labelled (AAAI 4.1)")
-    tau: float = Field(0.5, gt=0, description="the covariance is multiplied by it when a region is sampled")
-    rho: float = Field(
-        0.5, ge=0, lt=1, description="a region is kept when more of its labelled samples are misclassified"
-    )
-    agreement: float = Field(0.5, ge=0, lt=1, description="a sample's label needs more than this share of the votes")
-    min_labelled: float = Field(
-        0.5, ge=0, le=1, description="clusters with a label for a smaller share of their samples are 'unlabelled'"
-    )
-    min_purity: float = Field(
-        0.8, ge=0, le=1, description="regions with a smaller share of one label are 'mixed': set aside"
-    )
-
-
-class CorrectionSection(ComponentConfig):
-    """How the corrected classifier is chosen."""
-
-    draws: int = Field(256, ge=1, description="samples of each region, drawn three times: finetuning, selection, test")
-    rule: Literal["regions", "validation"] = Field(
-        "regions",
-        description="highest region accuracy within the tolerance, or (the paper) highest validation accuracy",
-    )
-    tolerance: float = Field(
-        0.005,
-        ge=0,
-        le=1,
-        description="rule 'regions': validation accuracy that may be lost, unless the control loses it too; and region "
-        "accuracy that counts as equal",
-    )
-
-
-class ReportSection(ComponentConfig):
-    """What the report shows."""
-
-    samples: int = Field(12, ge=1, description="samples shown of each region")
-    tsne: int = Field(600, ge=0, description="training codes and failures in the t-SNE picture, each; 0 for none")
-    regions: int = Field(40, ge=1, description="at most so many regions as galleries, the largest first")
-
-
-class CoreSettings(BaseModel):
-    """The core's own sections of a run's configuration."""
-
-    model_config = {"extra": "forbid", "frozen": True}
-
-    run: RunSection = Field(default_factory=lambda: RunSection.model_validate({}))
-    search: SearchSection = Field(default_factory=lambda: SearchSection.model_validate({}))
-    gate: GateSection = Field(default_factory=lambda: GateSection.model_validate({}))
-    audit: AuditSection = Field(default_factory=lambda: AuditSection.model_validate({}))
-    regions: RegionsSection = Field(default_factory=lambda: RegionsSection.model_validate({}))
-    correction: CorrectionSection = Field(default_factory=lambda: CorrectionSection.model_validate({}))
-    report: ReportSection = Field(default_factory=lambda: ReportSection.model_validate({}))
-
-
-SECTIONS = tuple(CoreSettings.model_fields)
+    >>> flag("generator_data")
+    '--generator-data'
+    """
+    return f"--{role.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """Settings from one place: `{"searcher": {"use": "beta-noise", "draws": 500}}`."""
+    """Settings from one place: `{"searcher": {"use": "beta-noise", "draws": 500}}`, and the budget of the preset that
+    is asked for there, if one is."""
 
     source: str
-    settings: Mapping[str, Mapping[str, Any]]
+    settings: Settings
+    budget: str | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +72,7 @@ class RunConfig:
     Attributes:
         plugins: as they were asked for.
         preset: its name, or None.
+        budget: that of the preset, or None where it has none.
         core: the core's own settings.
         choices: the component of each role; a role without one is not filled.
         sources: where each setting that is no default came from, by "section.name".
@@ -159,6 +80,7 @@ class RunConfig:
 
     plugins: tuple[str, ...]
     preset: str | None
+    budget: str | None
     core: CoreSettings
     choices: Mapping[Role, Choice]
     sources: Mapping[str, str] = field(default_factory=dict)
@@ -170,15 +92,22 @@ class RunConfig:
 
 
 def parse_assignment(text: str, *, source: str = "--set") -> Layer:
-    """`searcher.draws=500` as a layer; the value is read as TOML, and as plain text where it is none.
+    """`searcher.draws=500` as a layer; the value is read as TOML, and as plain text where it is none. `budget=NAME` is
+    the one assignment without a section.
 
     >>> parse_assignment("searcher.draws=500").settings
     {'searcher': {'draws': 500}}
     """
     path, equals, value = text.partition("=")
     section, dot, name = path.strip().partition(".")
+    if equals and path.strip() == "budget":
+        return Layer(source, {}, value.strip().strip("\"'"))
     if not (equals and dot and section and name):
-        raise ConfigError(f"{source} needs a section, a name and a value", got=text, expected="like searcher.draws=500")
+        raise ConfigError(
+            f"{source} needs a section, a name and a value",
+            got=text,
+            expected="like searcher.draws=500; only budget=NAME has no section",
+        )
     try:
         parsed: Any = tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -187,7 +116,7 @@ def parse_assignment(text: str, *, source: str = "--set") -> Layer:
 
 
 def read_file(path: Path) -> tuple[Layer, dict[str, Any]]:
-    """A run's TOML file: its settings as a layer, and the top-level keys `plugins` and `preset`."""
+    """A run's TOML file: its settings and budget as a layer, and the top-level keys `plugins` and `preset`."""
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -195,14 +124,15 @@ def read_file(path: Path) -> tuple[Layer, dict[str, Any]]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"the configuration file is no TOML: {error}", got=path) from error
     top: dict[str, Any] = {k: content.pop(k) for k in ("plugins", "preset") if k in content}
+    budget = content.pop("budget", None)
     loose = [k for k, v in content.items() if not isinstance(v, dict)]
     if loose:
         raise ConfigError(
             f"'{loose[0]}' stands outside a section",
             got=path,
-            expected=f"plugins and preset at the top, all else in a section: {', '.join((*SECTIONS, *ROLES))}",
+            expected="plugins, preset and budget at the top, all else in a section: " + ", ".join((*SECTIONS, *ROLES)),
         )
-    return Layer(path.name, content), dict(top)
+    return Layer(path.name, content, None if budget is None else str(budget)), dict(top)
 
 
 def resolve(
@@ -215,17 +145,17 @@ def resolve(
             stage without a component, or a component that needs what no other provides.
     """
     chosen = _preset(registry, preset)
-    if chosen is not None:
-        layers = [Layer(f"preset {chosen.name}", chosen.settings), *layers]
-    merged, sources = _merge(layers)
+    budget = _budget(chosen, layers)
+    merged, sources = merge([*preset_layers(chosen, budget), *layers])
+    _inherit(merged, sources)
     core = _core({name: merged.get(name, {}) for name in SECTIONS})
     choices = {role: _choice(registry, role, merged[role]) for role in ROLES if role in merged}
-    config = RunConfig(tuple(plugins), chosen.name if chosen else None, core, choices, sources)
+    config = RunConfig(tuple(plugins), chosen.name if chosen else None, budget, core, choices, sources)
     _check_complete(config, registry)
     return config
 
 
-def _preset(registry: Registry, name: str | None) -> Any:
+def _preset(registry: Registry, name: str | None) -> Preset | None:
     presets = registry.presets
     if name is None:
         return next(iter(presets.values()), None)
@@ -236,7 +166,39 @@ def _preset(registry: Registry, name: str | None) -> Any:
     return presets[name]
 
 
-def _merge(layers: Sequence[Layer]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+def _budget(preset: Preset | None, layers: Sequence[Layer]) -> str | None:
+    """The budget that the last layer asks for, else the preset's first."""
+    asked = next((layer for layer in reversed(layers) if layer.budget is not None), None)
+    offered = preset.budgets if preset is not None else {}
+    if asked is None:
+        return next(iter(offered), None)
+    if asked.budget in offered:
+        return asked.budget
+    named = f"the preset '{preset.name}'" if preset is not None else "a run without a preset"
+    raise ConfigError(
+        f"{named} has no budget '{asked.budget}'" if offered else f"{named} has no budgets to choose from",
+        got=f"budget={asked.budget} in {asked.source}",
+        expected=nearest(str(asked.budget), offered) if offered else None,
+        fix=f"one of its budgets: {', '.join(offered)}" if offered else "leave budget out, or choose another preset",
+    )
+
+
+def preset_layers(preset: Preset | None, budget: str | None) -> list[Layer]:
+    """The layers that a preset and its budget stand for."""
+    if preset is None:
+        return []
+    own = Layer(f"preset {preset.name}", preset.settings)
+    if budget is None:
+        return [own]
+    return [own, Layer(f"preset {preset.name}, budget {budget}", preset.budgets[budget])]
+
+
+def merge(layers: Sequence[Layer]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """The settings of all layers together, by section, and where each came from, by "section.name".
+
+    Raises:
+        ConfigError: an unknown section, or one that is no section.
+    """
     merged: dict[str, dict[str, Any]] = {}
     sources: dict[str, str] = {}
     for layer in layers:
@@ -259,6 +221,16 @@ def _merge(layers: Sequence[Layer]) -> tuple[dict[str, dict[str, Any]], dict[str
     return merged, sources
 
 
+def _inherit(merged: dict[str, dict[str, Any]], sources: dict[str, str]) -> None:
+    """Without a `use` of its own, `generator_data` is the classifier's data set with other settings."""
+    own = merged.get("generator_data")
+    if own is None or "use" in own:
+        return
+    missing = {name: value for name, value in merged.get("dataset", {}).items() if name not in own}
+    merged["generator_data"] = missing | own
+    sources.update({f"generator_data.{name}": INHERITED for name in missing})
+
+
 def _same_component(before: object, after: object) -> bool:
     """Whether two names mean one component: `beta-noise` is `defuse:beta-noise` (a clash of bare names is refused)."""
     names = [str(name) for name in (before, after) if name is not None]
@@ -279,7 +251,7 @@ def _choice(registry: Registry, role: Role, settings: Mapping[str, Any]) -> Choi
     use = settings.get("use")
     if not isinstance(use, str) or not use:
         raise ConfigError(
-            f"no component is chosen for the {role}", got=f"settings {dict(settings)}", fix=f"add --{role} NAME"
+            f"no component is chosen for the {role}", got=f"settings {dict(settings)}", fix=f"add {flag(role)} NAME"
         )
     registered = _find(registry, kind_of(role), use)
     own = {k: v for k, v in settings.items() if k != "use"}
@@ -336,13 +308,13 @@ def validated(model: type[BaseModel], settings: Mapping[str, Any], *, where: str
 
 def _check_complete(config: RunConfig, registry: Registry) -> None:
     for role in ROLES:
-        if role not in config.choices and role != "auditor":
+        if role not in config.choices and role not in OPTIONAL:
             raise ConfigError(
                 f"no component is chosen for the {role}",
                 got=f"plugins {', '.join(config.plugins)}, preset {config.preset}",
                 expected="one of: "
                 + (", ".join(r.name for r in registry.components(kind_of(role))) or "none is loaded"),
-                fix=f"add --{role} NAME, or load a plugin with a preset: --plugins defuse,...",
+                fix=f"add {flag(role)} NAME, or load a plugin with a preset: --plugins defuse,...",
             )
     judges = [config.choices[role] for role in ("labeler", "auditor") if role in config.choices]
     if len(judges) == 2 and judges[0].to_dict() == judges[1].to_dict():
@@ -352,7 +324,8 @@ def _check_complete(config: RunConfig, registry: Registry) -> None:
             expected="another component, or other settings: another architecture, other augmentation",
             fix="for example --set auditor.architecture=residual",
         )
-    provided = {p for choice in config.choices.values() for p in choice.registered.component.provides}
+    working = (choice for role, choice in config.choices.items() if role != "generator_data")
+    provided = {p for choice in working for p in choice.registered.component.provides}
     for choice in config.choices.values():
         missing = choice.registered.component.requires - provided
         if missing:

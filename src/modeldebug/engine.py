@@ -41,6 +41,7 @@ def execute(store: RunStore, config: RunConfig, bus: EventBus, *, trust: bool = 
         status = "interrupted"
         try:
             prepared = prepare(config, trust=trust)
+            store.manifest["batch_size"] = prepared.classifier.batch_size
             with threads(config.core.run.threads, prepared.splits.spec):
                 summary = _stages(session, prepared)
             _write_results(store, summary)
@@ -61,7 +62,7 @@ def execute(store: RunStore, config: RunConfig, bus: EventBus, *, trust: bool = 
 
 def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     config, core, store, seed = session.config, session.config.core, session.store, session.seed
-    device, batch_size = session.device, core.run.batch_size
+    device, batch_size = session.device, prepared.classifier.batch_size
     provided = {role: choice.registered.component.provides for role, choice in config.choices.items()}
     can_encode, conditional = "encode" in provided["generator"], "conditional" in provided["generator"]
 
@@ -105,12 +106,14 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
         _moved(auditor, device)
 
     # the generator of legitimate images, and whether its images can be trusted
-    model = make(config, "generator", spec)
+    others = prepared.generator_data
+    model = make(config, "generator", prepared.legitimate.spec)
     fitted = session.run_stage(
         "generator",
-        lambda context: generate.fit_generator(_moved(model, device), splits, context),
-        roles=("generator",),
+        lambda context: generate.fit_generator(_moved(model, device), splits, others, context),
+        roles=("generator_data", "generator"),
         after=("data",),
+        facts={} if others is None else {"generator_data": data_hash(others)},
     )
     model.load_state_dict(fitted.tensors)
     _moved(model, device)

@@ -29,6 +29,33 @@ def majority(votes: Tensor, num_classes: int, agreement: float = 0.0) -> Tensor:
     return torch.where(tied | ~agreed, -1, winner - 1)
 
 
+def vote_share(votes: Tensor, num_classes: int) -> Tensor:
+    """The share of its votes that the most frequent answer of each image got, (n,) float32; NaN without a vote.
+
+    "None of the above" (-1) is an answer like any other (AAAI section 4.5).
+
+    >>> vote_share(torch.tensor([[1, 1, 0, 1], [2, -1, -1, -2]]), 3)
+    tensor([0.7500, 0.6667])
+    """
+    counts = torch.stack([(votes == answer).sum(1) for answer in range(-1, num_classes)], 1)  # (n, 1 + k)
+    return counts.max(1).values / counts.sum(1)
+
+
+def mean_and_error(values: Tensor) -> dict[str, float | int | None]:
+    """Mean of values (n,), its standard error and n; None where there are too few. NaN is left out.
+
+    >>> mean_and_error(torch.tensor([0.5, 1.0, 0.75, 0.75]))["mean"]
+    0.75
+    """
+    known = values[~values.isnan()]
+    n = len(known)
+    return {
+        "mean": float(known.mean()) if n else None,
+        "standard_error": float(known.std()) / math.sqrt(n) if n > 1 else None,
+        "n": n,
+    }
+
+
 def judge_failures(allowed: Tensor, predicted: Tensor, label: Tensor) -> Tensor:
     """What each failure is, (n,) int64: GENUINE, THIRD_CLASS, DRIFT or ABSTAINED.
 

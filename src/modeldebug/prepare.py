@@ -11,13 +11,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from .batches import batch_size_for
 from .classifier import Classifier, detect_output, load_weights
 from .component import ClassifierConfig
 from .config import Choice, Role, RunConfig
 from .contracts.base import blamed
-from .errors import ConfigError, PluginError
+from .errors import ConfigError, DataError, PluginError
 from .rng import derive_seed, isolated_global_rng, rng_for
-from .types import Splits
+from .types import DataSpec, Splits
+
+MOST_CLASSES = 12  # more are not named in a message
 
 
 def resolve_device(name: str) -> torch.device:
@@ -58,10 +61,16 @@ class Prepared:
     """Data and classifier, as a run sees them, before anything is spent."""
 
     splits: Splits
+    generator_data: Splits | None  # what the generator learns from, where it is not the classifier's data
     classifier: Classifier
     source: Any
     output: str
     arrived_training: bool  # whether the module came in train mode
+
+    @property
+    def legitimate(self) -> Splits:
+        """The data that the generator learns from."""
+        return self.splits if self.generator_data is None else self.generator_data
 
 
 def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
@@ -71,12 +80,10 @@ def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
         DataError, ClassifierError: what does not fit, and what to do.
     """
     core, device = config.core, resolve_device(config.core.run.device)
-    dataset = make(config, "dataset")
-    with (
-        isolated_global_rng(derive_seed(core.run.seed, "data", "global")),
-        blamed_on(config.choices["dataset"], "loading"),
-    ):
-        splits: Splits = dataset.load(rng_for(core.run.seed, "data"))
+    splits = _load(config, "dataset")
+    others = _load(config, "generator_data") if "generator_data" in config.choices else None
+    if others is not None:
+        _check_generator_data(config, splits.spec, others.spec)
     choice = config.choices["classifier"]
     source = make(config, "classifier", splits.spec)
     settings = choice.config
@@ -99,9 +106,50 @@ def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
         mean=settings.mean,
         std=settings.std,
         name=choice.registered.name,
-        batch_size=core.run.batch_size,
+        batch_size=core.run.batch_size or batch_size_for(splits.spec.shape),
         device=device,
     )
     some = splits.validation.batch(slice(None, min(16, len(splits.validation))))[0]
     output = detect_output(classifier, some) if settings.output == "auto" else settings.output
-    return Prepared(splits, Classifier(**{**vars(classifier), "output": output}), source, output, arrived_training)
+    classifier = Classifier(**{**vars(classifier), "output": output})
+    return Prepared(splits, others, classifier, source, output, arrived_training)
+
+
+def _load(config: RunConfig, role: Role) -> Splits:
+    """The data set of a role. Both roles draw alike: other classes of the same data set are split in the same way, so
+    that no validation or test image of the classifier is a training image of the generator."""
+    seed = config.core.run.seed
+    dataset = make(config, role)
+    with isolated_global_rng(derive_seed(seed, "data", "global")), blamed_on(config.choices[role], "loading"):
+        splits: Splits = dataset.load(rng_for(seed, "data"))
+    return splits
+
+
+def _check_generator_data(config: RunConfig, spec: DataSpec, other: DataSpec) -> None:
+    """Refuse data whose images the classifier could not be given, or whose classes a conditional generator would
+    confuse with the classifier's."""
+    names = {role: config.choices[role].registered.name for role in ("dataset", "generator_data", "generator")}
+    if other.shape != spec.shape:
+        raise DataError(
+            "the generator's data have images of another shape than the classifier's",
+            got=f"{_shape(other)} ({names['generator_data']})",
+            expected=f"{_shape(spec)} ({names['dataset']})",
+            fix="choose data of the same channels, height and width, or leave generator_data out",
+            plugin=names["generator_data"],
+        )
+    if "conditional" in config.choices["generator"].registered.component.provides and other.classes != spec.classes:
+        raise ConfigError(
+            f"{names['generator']} is told the class of each image, so its data need the classifier's classes",
+            got=f"{_listed(other)} ({names['generator_data']})",
+            expected=f"{_listed(spec)} ({names['dataset']})",
+            fix="choose data with the same classes in the same order, or a generator that is not conditional",
+            plugin=names["generator"],
+        )
+
+
+def _shape(spec: DataSpec) -> str:
+    return "{} x {} x {} (channels x height x width)".format(*spec.shape)
+
+
+def _listed(spec: DataSpec) -> str:
+    return ", ".join(spec.classes[:MOST_CLASSES]) + (", ..." if spec.num_classes > MOST_CLASSES else "")

@@ -296,11 +296,16 @@ class Row:
     distribution: str
     version: str
     status: str  # "ok", or what is wrong
-    offers: tuple[str, ...]  # "searcher beta-noise", ...
+    offers: tuple[str, ...]  # "searcher beta-noise", "preset defuse-mnist (laptop or paper)", ...
 
     @property
     def ok(self) -> bool:
         return self.status == "ok"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of what it offers, the names alone."""
+        return tuple(offer.partition(" (")[0].rpartition(" ")[2] for offer in self.offers)
 
 
 def survey() -> list[Row]:
@@ -336,9 +341,13 @@ def probe(name: str) -> tuple[str, tuple[str, ...]]:
     offers = [
         f"{r.kind} {r.component.name}" for kind in KINDS for r in registry.components(kind) if r.source.plugin == name
     ]
-    offers += [f"preset {preset.name}" for plugin, preset in registry._presets if plugin == name]
+    offers += [f"preset {_with_budgets(preset)}" for plugin, preset in registry._presets if plugin == name]
     offers += ["events" for plugin, _ in registry.listeners() if plugin == name]
     return "ok", tuple(offers)
+
+
+def _with_budgets(preset: Preset) -> str:
+    return preset.name + (f" ({' or '.join(preset.budgets)})" if preset.budgets else "")
 
 
 def _probe_apart(name: str) -> tuple[str, tuple[str, ...]]:

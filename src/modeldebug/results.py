@@ -40,10 +40,12 @@ def summarise(store: RunStore) -> dict[str, Any]:
             "failures_alone": _get(alone, "region_test"),
         },
         "region_purity": sum(r["purity"] for r in kept) / len(kept) if kept else None,
+        "agreement": info["regions"]["agreement"],
         "clusters": info["clusters"]["clusters"],
         "regions": len(kept),
         "regions_disputed": sum(r["disputed"] for r in kept) if info["audit"]["genuine"] is not None else None,
         "regions_of_one_image": sum(r["origins"] == 1 for r in kept),
+        "generator_data": _generator_data(store, info["generator"].get("data")),
         "search": searched | info["audit"],
         "reconstruction_accuracy": {k: info["gate"][k] for k in ("classifier", "oracle")},
         "oracle_accuracy": info["labeler"]["accuracy"],
@@ -54,9 +56,16 @@ def summarise(store: RunStore) -> dict[str, Any]:
         "correction_skipped": correction["skipped"],
         "warnings": [w for w in (info["gate"]["warning"],) if w],
         "seconds": {"total": round(sum(seconds.values()), 3), **seconds},
+        "preset": store.manifest["preset"],
+        "budget": store.manifest.get("budget"),
         "seed": store.manifest["config"]["run"]["seed"],
         "versions": store.manifest["versions"],
     }
+
+
+def _generator_data(store: RunStore, learnt: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What the generator learnt from, where that is not the classifier's data."""
+    return None if learnt is None else {"dataset": store.manifest["config"]["generator_data"]["use"], **learnt}
 
 
 def _chosen(correction: Mapping[str, Any], group: str) -> Mapping[str, Any] | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .config import ROLES, CoreSettings, kind_of
+from .config import ROLES, kind_of
 from .registry import Registry
+from .sections import CoreSettings
 
 
 def json_schema(registry: Registry) -> dict[str, Any]:
@@ -13,6 +14,7 @@ def json_schema(registry: Registry) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "plugins": {"type": "array", "items": {"type": "string"}},
         "preset": {"type": "string", "enum": list(registry.presets)},
+        "budget": {"type": "string", "description": "scale of the preset; its first one if unset"},
     }
     definitions: dict[str, Any] = {}
     for name, info in CoreSettings.model_fields.items():

@@ -19,6 +19,8 @@ from threadpoolctl import threadpool_limits
 
 from .config import Role, RunConfig
 from .context import Context
+from .errors import RunFolderError
+from .estimate import Estimate, overall
 from .events import Event, EventBus, Kind
 from .prepare import blamed_on, resolve_device
 from .rng import derive_seed, isolated_global_rng, rng_for
@@ -26,12 +28,6 @@ from .store import RunStore, Saved
 from .types import DataSpec
 
 SMALL_IMAGE = 16 * 16  # pixels
-
-# How long each stage takes, relative to the others: what the estimate of the time left starts from.
-WEIGHTS = {
-    "data": 1, "classifier": 5, "labeler": 15, "auditor": 15, "generator": 20, "gate": 1, "search": 10, "audit": 2,
-    "clusters": 8, "regions": 1, "correction": 20, "evidence": 6,
-}  # fmt: skip
 
 
 class Session:
@@ -42,8 +38,8 @@ class Session:
         self.seed = config.core.run.seed
         self.device = resolve_device(config.core.run.device)
         self.keys: dict[str, str] = {}
-        self._began = time.monotonic()
-        self._restored = 0.0
+        self._reused = _reused(store)
+        self._estimate = Estimate()
 
     def emit(self, kind: Kind, stage: str | None = None, message: str = "", **values: Any) -> None:
         self.bus.emit(Event(kind, str(self.store.path), stage, message, **values))
@@ -58,7 +54,7 @@ class Session:
         after: tuple[str, ...] = (),
         facts: Mapping[str, str] | None = None,
     ) -> Saved:
-        """Do a stage, or read it back if it is finished.
+        """Do a stage, or read it back if it is finished, here or under the same key in the run that is reused.
 
         Args:
             work: does it; what it gives is written, and given back.
@@ -68,11 +64,14 @@ class Session:
             facts: hashes of inputs that are no stage's result.
         """
         key = self.keys[name] = self._key(name, roles, sections, after, facts or {})
+        if not self.store.finished(name) and self._reused is not None:
+            self.store.take_over(name, key, self._reused)
         if self.store.finished(name):
             saved = self.store.load_stage(name, key)
-            self._restored += WEIGHTS[name]
+            self._estimate.finished(name, self.store.manifest["stages"][name]["seconds"])
             return saved
-        self.emit("stage_started", name, overall=self._overall(name, 0.0))
+        self.emit("stage_started", name, overall=overall(name, 0.0))
+        self._estimate.started(name)
         began = time.monotonic()
         context = Context(
             rng=rng_for(self.seed, name),
@@ -87,8 +86,10 @@ class Session:
                     saved = work(context)
             else:
                 saved = work(context)
-        self.store.save_stage(name, key, saved, seconds=time.monotonic() - began)
-        self.emit("stage_finished", name, data=saved.info, overall=self._overall(name, 1.0))
+        seconds = time.monotonic() - began
+        self.store.save_stage(name, key, saved, seconds=seconds)
+        self._estimate.finished(name, seconds)
+        self.emit("stage_finished", name, data=saved.info, overall=overall(name, 1.0))
         return saved
 
     def _key(
@@ -116,17 +117,18 @@ class Session:
         }
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
-    def _overall(self, name: str, done: float) -> float:
-        order = list(WEIGHTS)
-        before = sum(WEIGHTS[stage] for stage in order[: order.index(name)])
-        return (before + WEIGHTS[name] * done) / sum(WEIGHTS.values())
-
     def _progress(self, name: str, done: float, message: str) -> None:
-        overall = self._overall(name, done)
-        worked = overall - self._restored / sum(WEIGHTS.values())
-        spent = time.monotonic() - self._began
-        eta = spent * (1 - overall) / worked if worked > 0.02 else None
-        self.emit("progress", name, message, done=done, overall=overall, eta=eta)
+        eta = self._estimate.left(done, time.monotonic())
+        self.emit("progress", name, message, done=done, overall=overall(name, done), eta=eta)
+
+
+def _reused(store: RunStore) -> RunStore | None:
+    """The run whose stages this one takes over; None where there is none, or none any more."""
+    folder = store.manifest.get("reuse")
+    try:
+        return None if folder is None else RunStore.open(Path(folder))
+    except RunFolderError:
+        return None
 
 
 def new_manifest(config: RunConfig) -> dict[str, Any]:
@@ -138,6 +140,7 @@ def new_manifest(config: RunConfig) -> dict[str, Any]:
         "folder": str(Path.cwd()),
         "plugins": list(config.plugins),
         "preset": config.preset,
+        "budget": config.budget,
         "config": config.to_dict(),
         "sources": dict(config.sources),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},

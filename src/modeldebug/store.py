@@ -246,6 +246,22 @@ class RunStore:
         packed = contents.get(f"{stage}.safetensors")
         return Saved({} if packed is None else load_tensors(packed), json.loads(contents[f"{stage}.json"]))
 
+    def take_over(self, stage: str, key: str, other: RunStore) -> bool:
+        """Copy a stage of another run, where that has finished it under the same key; whether it has.
+
+        Raises:
+            RunFolderError: its files are missing or damaged, or cannot be written here.
+        """
+        entry = other.manifest["stages"].get(stage)
+        if entry is None or entry["key"] != key:
+            return False
+        other.load_stage(stage, key)  # holds its files against their hashes
+        for name in entry["files"]:
+            self.write(f"stages/{name}", (other.path / "stages" / name).read_bytes())
+        self.manifest["stages"][stage] = entry
+        self.save_manifest()
+        return True
+
     def drop_stages(self, stages: list[str]) -> None:
         """Forget finished stages and their checkpoints, so that they are done again."""
         for stage in stages:

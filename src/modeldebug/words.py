@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 DASH = "-"
 
 
@@ -24,6 +26,18 @@ def count(number: int | None, noun: str) -> str:
     return f"{DASH if number is None else format(number, ',')} {noun if number == 1 else plural}"
 
 
+def trained_on(dataset: str, images: int, classes: Sequence[str]) -> str:
+    """What a generator learnt from.
+
+    >>> trained_on("datasets:mnist", 12_665, ("0", "1"))
+    '12,665 training images of datasets:mnist (0, 1)'
+    >>> trained_on("datasets:gtsrb", 26_640, [str(i) for i in range(43)])
+    '26,640 training images of datasets:gtsrb (43 classes)'
+    """
+    named = ", ".join(classes) if len(classes) <= 10 else count(len(classes), "class")
+    return f"{images:,} training images of {dataset} ({named})"
+
+
 def doubts(disputed: int | None, of_one_image: int) -> str:
     """How many kept regions are open to doubt, and why; empty where none is, or nobody could dispute.
 
@@ -32,6 +46,15 @@ def doubts(disputed: int | None, of_one_image: int) -> str:
     """
     parts = ((disputed, "disputed by the auditor"), (of_one_image, "from one training image"))
     return ", ".join(f"{n:,} {why}" for n, why in parts if n)
+
+
+def preset_named(preset: str | None, budget: str | None) -> str:
+    """A preset with its budget, where it has one.
+
+    >>> preset_named("defuse-mnist", "laptop"), preset_named("tiny", None), preset_named(None, None)
+    ('defuse-mnist, budget laptop', 'tiny', 'none')
+    """
+    return f"{preset or 'none'}" + (f", budget {budget}" if budget else "")
 
 
 def duration(seconds: float) -> str:

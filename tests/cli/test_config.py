@@ -71,6 +71,14 @@ def test_the_table_shows_setting_value_and_source(invoke: Invoke) -> None:
     assert any(line.split() == ["searcher.use", '"defuse:beta-noise"', "--searcher"] for line in lines)
 
 
+def test_the_generators_data_are_chosen_by_a_flag_or_by_settings_alone(invoke: Invoke) -> None:
+    shown = json.loads(invoke("config", "show", "--json", "--generator-data", "digits").stdout)
+    assert shown["generator_data.use"] == {"value": "datasets:digits", "from": "--generator-data"}
+    shown = json.loads(invoke("config", "show", "--json", "--set", "generator_data.limit=900").stdout)
+    assert shown["generator_data.use"] == {"value": "datasets:digits", "from": "dataset"}
+    assert shown["generator_data.limit"] == {"value": 900, "from": "--set"}
+
+
 def test_the_schema_is_json_and_names_every_section_and_component(invoke: Invoke) -> None:
     schema = TypeAdapter(dict).validate_json(invoke("config", "schema").stdout)
     assert schema["$schema"].startswith("https://json-schema.org/")

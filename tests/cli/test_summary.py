@@ -37,6 +37,8 @@ def results(**changes: Any) -> dict[str, Any]:
         "lambda": 0.1,
         "correction_skipped": None,
         "warnings": [],
+        "preset": "defuse-mnist",
+        "budget": "laptop",
         "seconds": {"total": 61.2},
         **changes,
     }
@@ -111,6 +113,11 @@ def test_regions_that_are_open_to_doubt_are_counted() -> None:
     assert regions(1, 0) == f"{kept}; 1 disputed by the auditor"
     assert regions(None, 3) == f"{kept}; 3 from one training image"  # without an auditor nobody disputes
     assert regions(None, 0) == kept
+
+
+def test_the_preset_is_named_with_its_budget() -> None:
+    assert dict(summarise(results()).facts)["preset"] == "defuse-mnist, budget laptop"
+    assert dict(summarise(results(budget=None)).facts)["preset"] == "defuse-mnist"
 
 
 def test_a_summary_is_not_wider_than_eighty_columns(

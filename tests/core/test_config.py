@@ -4,9 +4,10 @@ import pytest
 from pydantic import Field
 
 from modeldebug import ClassifierConfig, Component, ComponentConfig, ConfigError, Preset
-from modeldebug.config import ROLES, SECTIONS, Layer, parse_assignment, read_file, resolve
+from modeldebug.config import ROLES, Layer, parse_assignment, read_file, resolve
 from modeldebug.registry import Registry, Source
 from modeldebug.schema import json_schema
+from modeldebug.sections import SECTIONS
 
 KINDS = ("dataset", "classifier", "generator", "searcher", "clusterer", "labeler", "corrector")
 
@@ -26,6 +27,13 @@ class Classifying(ClassifierConfig):
 
 class NeedsPath(ComponentConfig):
     path: str = Field(description="where it is")
+
+
+BUDGETS = {
+    "laptop": {"searcher": {"mode": "slow"}},
+    "paper": {"searcher": {"draws": 500}, "run": {"seed": 9}},
+    "deep": {"searcher": {"use": "p:other", "depth": 9}},
+}
 
 
 def never(*args):
@@ -48,6 +56,7 @@ def registry():
     found._presets = [
         ("p", Preset("basic", "", settings | {"searcher": {"use": "p:k", "draws": 20, "mode": "slow"}})),
         ("p", Preset("quick", "", settings | {"run": {"seed": 7}})),
+        ("p", Preset("scaled", "", settings | {"searcher": {"use": "p:k", "draws": 20}}, budgets=BUDGETS)),
     ]
     return found
 
@@ -65,6 +74,55 @@ def test_first_preset_of_the_first_plugin_is_the_default(registry):
 
 def test_preset_is_chosen_by_name(registry):
     assert resolved(registry, preset="quick").core.run.seed == 7
+
+
+def budget(name, source="--set"):
+    return Layer(source, {}, name)
+
+
+def test_a_preset_s_first_budget_is_the_default_and_comes_over_its_settings(registry):
+    config = resolve(registry, ["p"], [], preset="scaled")
+    assert config.budget == "laptop"
+    assert config.choices["searcher"].config == Settings(draws=20, mode="slow")
+    assert config.sources["searcher.draws"] == "preset scaled"
+    assert config.sources["searcher.mode"] == "preset scaled, budget laptop"
+    assert resolve(registry, ["p"], [], preset="quick").budget is None
+
+
+def test_budget_that_is_asked_for_last_is_taken_and_every_setting_of_the_user_comes_over_it(registry):
+    own = [Layer("run.toml", {"run": {"seed": 3}}, "laptop"), budget("paper")]
+    config = resolve(registry, ["p"], own, preset="scaled")
+    assert config.budget == "paper"
+    assert config.choices["searcher"].config == Settings(draws=500)
+    assert config.core.run.seed == 3
+    assert config.sources["run.seed"] == "run.toml"
+
+
+def test_budget_may_choose_another_component(registry):
+    config = resolve(registry, ["p"], [budget("deep")], preset="scaled")
+    assert config.choices["searcher"].config == OtherSettings(depth=9)
+    assert "searcher.draws" not in config.sources
+
+
+@pytest.mark.parametrize(
+    ("preset", "asked", "words"),
+    [
+        ("scaled", "papre", ["no budget 'papre'", "did you mean 'paper'?", "laptop, paper, deep", "in --set"]),
+        ("scaled", "", ["no budget ''", "laptop, paper, deep"]),
+        ("quick", "paper", ["the preset 'quick' has no budgets to choose from", "budget=paper in --set"]),
+    ],
+)
+def test_budget_that_a_preset_has_not_is_refused_with_those_that_it_has(registry, preset, asked, words):
+    with pytest.raises(ConfigError) as caught:
+        resolve(registry, ["p"], [budget(asked)], preset=preset)
+    for some in words:
+        assert some in str(caught.value)
+
+
+def test_budget_without_a_preset_is_refused(registry):
+    registry._presets = []
+    with pytest.raises(ConfigError, match="a run without a preset has no budgets"):
+        resolve(registry, ["p"], [budget("paper")])
 
 
 def test_later_layers_win_setting_by_setting_and_each_knows_its_source(registry):
@@ -94,6 +152,29 @@ def test_auditor_is_a_labeler_and_may_be_left_out(registry):
     assert "auditor" not in resolved(registry).choices
     other = {"auditor": {"use": "k", "draws": 7}}
     assert resolved(registry, other).choices["auditor"].registered.kind == "labeler"
+
+
+def test_generator_data_without_a_component_are_the_data_set_with_other_settings(registry):
+    assert "generator_data" not in resolved(registry).choices
+    config = resolved(registry, {"dataset": {"draws": 3, "mode": "slow"}}, {"generator_data": {"draws": 5}})
+    choice = config.choices["generator_data"]
+    assert (choice.registered.kind, choice.config) == ("dataset", Settings(draws=5, mode="slow"))
+    assert config.sources["generator_data.draws"] == "layer 2"
+    assert config.sources["generator_data.mode"] == "dataset"
+    again = resolve(registry, ["p"], [Layer("the run", config.to_dict())])
+    assert again.to_dict() == config.to_dict()
+
+
+def test_generator_data_with_a_component_inherit_nothing(registry):
+    config = resolved(registry, {"dataset": {"draws": 3}}, {"generator_data": {"use": "k"}})
+    assert config.choices["generator_data"].config == Settings()
+
+
+def test_abilities_of_generator_data_do_not_count(registry):
+    able = Component("able", "", Settings, never, provides=frozenset({"gradients"}))
+    registry.add("dataset", able, Source("p", "a-distribution", "1.0"))
+    with pytest.raises(ConfigError, match="nothing in this run provides 'gradients'"):
+        resolved(registry, {"generator_data": {"use": "able"}, "searcher": {"use": "needy"}})
 
 
 def test_an_auditor_that_is_the_labeler_again_is_refused(registry):
@@ -174,17 +255,23 @@ def test_assignment_is_read_as_toml_or_else_as_text(text, value):
     assert parse_assignment(text).settings == {"searcher": {"draws": value}}
 
 
-@pytest.mark.parametrize("text", ["searcher", "searcher.draws", "draws=5", ".draws=5", "searcher.=5", ""])
+@pytest.mark.parametrize("text", ["budget=paper", " budget = paper ", 'budget="paper"'])
+def test_budget_is_the_one_assignment_without_a_section(text):
+    assert parse_assignment(text) == Layer("--set", {}, "paper")
+
+
+@pytest.mark.parametrize("text", ["searcher", "searcher.draws", "draws=5", ".draws=5", "searcher.=5", "", "budget"])
 def test_assignment_without_section_name_and_value_is_refused(text):
-    with pytest.raises(ConfigError, match="needs a section, a name and a value"):
+    with pytest.raises(ConfigError, match="needs a section, a name and a value") as caught:
         parse_assignment(text)
+    assert "only budget=NAME has no section" in str(caught.value)
 
 
-def test_file_gives_settings_plugins_and_preset(tmp_path):
+def test_file_gives_settings_plugins_preset_and_budget(tmp_path):
     file = tmp_path / "run.toml"
-    file.write_text('plugins = ["p", "q"]\npreset = "quick"\n[searcher]\nuse = "k"\ndraws = 5\n')
+    file.write_text('plugins = ["p", "q"]\npreset = "quick"\nbudget = "paper"\n[searcher]\nuse = "k"\ndraws = 5\n')
     layer, top = read_file(file)
-    assert layer == Layer("run.toml", {"searcher": {"use": "k", "draws": 5}})
+    assert layer == Layer("run.toml", {"searcher": {"use": "k", "draws": 5}}, "paper")
     assert top == {"plugins": ["p", "q"], "preset": "quick"}
 
 
@@ -210,7 +297,7 @@ def test_schema_knows_every_section_role_and_setting_of_the_default_plugins():
     registry = Registry.load(["defuse"])
     schema = json_schema(registry)
     config = resolve(registry, ["defuse"], [])
-    assert set(schema["properties"]) == {"plugins", "preset", *SECTIONS, *ROLES}
+    assert set(schema["properties"]) == {"plugins", "preset", "budget", *SECTIONS, *ROLES}
     settings = config.to_dict()
     for section in SECTIONS:
         assert set(schema["properties"][section]["properties"]) == set(settings[section])
@@ -232,6 +319,10 @@ def test_schema_explains_every_default():
                 assert name == "use" or setting["description"], (option["title"], name)
 
 
-@pytest.mark.parametrize("preset", Registry.load(["defuse"]).presets)
-def test_every_preset_of_the_default_plugins_resolves(preset):
-    assert set(resolve(Registry.load(["defuse"]), ["defuse"], [], preset=preset).choices) == set(ROLES)
+@pytest.mark.parametrize(
+    ("preset", "budget"),
+    [(p.name, b) for p in Registry.load(["defuse"]).presets.values() for b in (p.budgets or [None])],
+)
+def test_every_preset_of_the_default_plugins_resolves_in_every_budget(preset, budget):
+    config = resolve(Registry.load(["defuse"]), ["defuse"], [Layer("--set", {}, budget)], preset=preset)
+    assert set(ROLES) - set(config.choices) <= {"generator_data"}

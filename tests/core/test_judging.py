@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -11,6 +13,8 @@ from modeldebug.judging import (
     judge_failures,
     judge_region,
     majority,
+    mean_and_error,
+    vote_share,
     wilson,
 )
 
@@ -137,3 +141,21 @@ def test_region_is_labelled_when_just_the_least_share_of_it_has_labels():
 def test_too_few_labels_come_before_every_other_reason_to_set_a_region_aside(predicted):
     assert region([1, 2, -1, -1, -1], predicted).status == "unlabelled"
     assert region([1, 1, -1, -1, -1], predicted).status == "unlabelled"
+
+
+def test_vote_share_is_that_of_the_most_frequent_answer_among_the_votes_given():
+    votes = torch.tensor([[3, 3, 3, 3], [0, 1, 2, 3], [-1, -1, 0, -2], [-2, -2, -2, -2]])
+    torch.testing.assert_close(vote_share(votes, 4), torch.tensor([1.0, 0.25, 2 / 3, math.nan]), equal_nan=True)
+
+
+def test_standard_error_is_that_of_the_mean_of_the_known_values():
+    found = mean_and_error(torch.tensor([0.0, 1.0, 0.0, 1.0, math.nan]))
+    assert found["n"] == 4
+    assert found["mean"] == pytest.approx(0.5)
+    assert found["standard_error"] == pytest.approx((1 / 3) ** 0.5 / 2)  # deviation over n - 1, over the root of n
+
+
+@pytest.mark.parametrize(("n", "expected"), [(0, (None, None)), (1, (0.5, None))])
+def test_mean_and_error_of_too_few_values_are_not_measured(n, expected):
+    found = mean_and_error(torch.full((n,), 0.5))
+    assert (found["mean"], found["standard_error"]) == expected

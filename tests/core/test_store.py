@@ -283,3 +283,20 @@ def test_prefixed_tensors_come_back_as_a_part():
     saved = Saved({**prefixed("corrected", {"0.weight": torch.ones(1)}), "map/xy": torch.zeros(1)})
     assert saved.part("corrected") == {"0.weight": torch.ones(1)}
     assert saved.part("corr") == {}
+
+
+def test_a_stage_of_another_run_is_taken_over_under_its_key_only(finished, tmp_path):
+    other = RunStore.create(tmp_path / "other", {})
+    assert not other.take_over("search", "another key", finished)
+    assert not other.take_over("clusters", "key", finished)
+    assert files(other) == ["manifest.json"]
+    assert other.take_over("search", "key", finished)
+    assert torch.equal(RunStore.open(other.path).load_stage("search", "key").tensors["z"], torch.arange(6.0).view(3, 2))
+
+
+def test_a_damaged_stage_of_another_run_is_refused(finished, tmp_path):
+    other = RunStore.create(tmp_path / "other", {})
+    (finished.path / "stages/search.json").write_text("{}")
+    with pytest.raises(RunFolderError, match="damaged"):
+        other.take_over("search", "key", finished)
+    assert not other.finished("search")

@@ -10,12 +10,12 @@ import pytest
 import modeldebug
 from modeldebug.cli import EXIT_CODES, program
 from modeldebug.component import KINDS
-from modeldebug.config import CoreSettings
 from modeldebug.registry import Registry
 from modeldebug.results import STAGES
+from modeldebug.sections import CoreSettings
 
 DOCS = Path(__file__).parents[2] / "docs"
-OPEN = ("seconds.*", "versions.*")  # rows that stand for every further key of an object
+OPEN = ("agreement.*", "seconds.*", "versions.*")  # rows that stand for every further key of an object
 
 
 def text(page):

@@ -58,7 +58,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "searcher": {"draws": 3, "keep": 2},
     "clusterer": {"components": 2, "within": "all"},
     "labeler": {"epochs": 1, "members": 1, "width": 4, "confidence": 0.0},
-    "auditor": {"epochs": 1, "members": 1, "width": 4},
+    "auditor": {"epochs": 1, "members": 1, "width": 4, "confidence": 0.0},
     "corrector": {"epochs": 1, "lambdas": [1.0]},
     "regions": {"samples": 8, "rho": 0.0, "min_purity": 0.0, "min_labelled": 0.0},
     "correction": {"draws": 8},

@@ -104,11 +104,32 @@ def test_calibration_finds_the_temperature_that_logits_were_sharpened_by():
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 28), (1, 32, 16), (3, 5, 4)], ids=str)
 @pytest.mark.parametrize("architecture", ["convolutional", "residual"])
-def test_images_of_any_size_are_labelled(shape, architecture):
+@pytest.mark.parametrize("stem", [0, 1, 9])
+def test_images_of_any_size_are_labelled(shape, architecture, stem):
     spec = DataSpec(shape, ("a", "b", "c"))
-    oracle = Oracle(OracleConfig(members=1, width=4, architecture=architecture), spec)
+    oracle = Oracle(OracleConfig(members=1, width=4, architecture=architecture, stem=stem), spec)
     votes = oracle.label(LabelRequest("test", torch.rand(2, *shape), spec, torch.full((2,), -1))).votes
     assert votes.shape == (2, 1)
+
+
+def sides(network, x):
+    """The side of the image that each convolution is given."""
+    found = []
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    handles = [m.register_forward_pre_hook(lambda _, given: found.append(given[0].shape[-1])) for m in convolutions]
+    network.eval()(x)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("stem", "expected"), [(0, [28, 28, 14, 14]), (1, [28, 14, 14, 7, 7]), (2, [28, 14, 7, 7])], ids=str
+)
+def test_stem_leaves_only_its_own_convolutions_to_the_large_image(stem, expected):
+    spec = DataSpec((1, 28, 28), ("a", "b"))
+    oracle = Oracle(OracleConfig(members=1, width=4, stem=stem), spec)
+    assert sides(oracle._members[0], torch.zeros(1, 1, 28, 28)) == expected
 
 
 NOTHING = {"rotation": 0.0, "shift": 0.0, "zoom": 0.0, "shear": 0.0, "noise": 0.0}

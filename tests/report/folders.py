@@ -22,6 +22,9 @@ from modeldebug.store import RunStore, Saved
 STATUSES = ("kept", "kept", "correct", "mixed", "unlabelled")
 
 
+NO_AGREEMENT = {part: {"mean": None, "standard_error": None, "n": 0} for part in ("regions", "outside", "all")}
+
+
 @dataclass(frozen=True)
 class Made:
     """What is to be in a run folder.
@@ -161,7 +164,7 @@ def _gate(made: Made, rng: torch.Generator) -> Saved:
 def _regions(made: Made, judged: torch.Tensor, assignment: torch.Tensor, rng: torch.Generator) -> Saved:
     """Labels and predictions that make each cluster what it is to be."""
     if not made.failures or not made.statuses:
-        return Saved({}, {"regions": []})
+        return Saved({}, {"regions": [], "agreement": NO_AGREEMENT})
     n, k = made.samples, len(made.classes)
     labels, predicted, rows = [], [], []
     weights = (torch.arange(1, len(made.statuses) + 1) / sum(range(len(made.statuses) + 1))).tolist()
@@ -187,7 +190,10 @@ def _regions(made: Made, judged: torch.Tensor, assignment: torch.Tensor, rng: to
         predicted.append(said)
         rows.append(vars(region) | {"failures": counts})
     x = torch.rand(len(rows) * n, *made.shape, generator=rng)
-    return Saved({"x": x, "labels": torch.cat(labels), "predicted": torch.cat(predicted)}, {"regions": rows})
+    return Saved(
+        {"x": x, "labels": torch.cat(labels), "predicted": torch.cat(predicted)},
+        {"regions": rows, "agreement": NO_AGREEMENT},
+    )
 
 
 def _correction(made: Made, kept: list[dict[str, Any]]) -> Saved:

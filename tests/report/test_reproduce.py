@@ -67,6 +67,12 @@ def test_the_command_resolves_to_the_same_configuration() -> None:
     assert (again.plugins, again.preset) == (first.plugins, first.preset)
 
 
+def test_the_budget_is_in_the_command_and_in_the_call(tmp_path: Path) -> None:
+    manifest = manifest_of(tmp_path) | {"budget": "paper"}
+    assert "--preset defuse --set budget=paper --seed 7" in command(manifest)
+    assert "budget='paper'" in python_call(manifest)
+
+
 def test_a_run_with_python_objects_is_a_python_call(tmp_path: Path) -> None:
     manifest = manifest_of(tmp_path, classifier__use="python:Net", classifier__mean=[0.5], searcher__draws=500)
     called: dict[str, Any] = {}

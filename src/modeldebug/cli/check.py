@@ -58,7 +58,7 @@ def _show(findings: Findings) -> None:
         facts(_data(findings)),
         table(("class", *findings.per_class), [*rows, total], right=(1, 2, 3)),
         facts([*_model(findings), *(("note", note) for note in findings.notes)]),
-        facts([("others", ", ".join(findings.components)), ("result", result)]),
+        facts([*_generator(findings), ("others", ", ".join(findings.components)), ("result", result)]),
     )
 
 
@@ -67,6 +67,11 @@ def _data(findings: Findings) -> Iterator[tuple[str, str]]:
     yield "data", findings.dataset
     yield "images", f"{c} x {h} x {w} (channels x height x width), stored as {findings.dtype}"
     yield "range", f"{findings.low:.3g} to {findings.high:.3g}, as the classifier is given them"
+
+
+def _generator(findings: Findings) -> Iterator[tuple[str, str]]:
+    if findings.generator_data is not None:
+        yield "generator", f"learns from {findings.generator_data}"
 
 
 def _extremes(findings: Findings) -> list[tuple[str, ...]]:

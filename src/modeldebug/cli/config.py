@@ -39,7 +39,11 @@ def show(**given: Any) -> None:
 
 def setting_rows(config: RunConfig) -> list[tuple[str, Any, str]]:
     """Every setting: "section.name", its value, and where it came from."""
-    rows: list[tuple[str, Any, str]] = [("plugins", list(config.plugins), ""), ("preset", config.preset, "")]
+    rows: list[tuple[str, Any, str]] = [
+        ("plugins", list(config.plugins), ""),
+        ("preset", config.preset, ""),
+        ("budget", config.budget, ""),
+    ]
     for section, settings in config.to_dict().items():
         for name, value in settings.items():
             rows.append((f"{section}.{name}", value, config.sources.get(f"{section}.{name}", "default")))

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ..registry import Registry
 
 DEFAULT_PLUGINS = ("defuse",)
-ROLES = ("dataset", "classifier", "generator", "searcher", "clusterer", "labeler", "auditor", "corrector")
+ROLES = (
+    "dataset", "classifier", "generator_data", "generator", "searcher", "clusterer", "labeler", "auditor", "corrector",
+)  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -47,7 +49,11 @@ class Options:
 def run_options(command: _Command) -> _Command:
     """Add every option of `modeldebug run` to a command."""
     flags = [
-        click.option(f"--{name}", metavar="NAME", help=f"The {name}: a component, or MODULE:ATTRIBUTE.")
+        click.option(
+            f"--{name.replace('_', '-')}",
+            metavar="NAME",
+            help=f"The {name.replace('_', 's ')}: a component, or MODULE:ATTRIBUTE.",
+        )
         for name in ROLES
     ]
     options = [
@@ -60,7 +66,11 @@ def run_options(command: _Command) -> _Command:
         click.option("--weights", metavar="FILE", help="Weights of the classifier: .safetensors, or a state dict."),
         click.option("--trust", is_flag=True, help="Read weights that may run code: only files that you made."),
         click.option(
-            "--set", "assignments", multiple=True, metavar="SECTION.NAME=VALUE", help="A setting; may be repeated."
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="SECTION.NAME=VALUE",
+            help="A setting, or budget=NAME, a scale of the preset; may be repeated.",
         ),
         click.option("--seed", type=int, help="Decides every random choice.  [default: 0]"),
         click.option(
@@ -130,11 +140,11 @@ def configure(options: Options) -> tuple[Registry, RunConfig]:
 
 def _flags(options: Options) -> list[Layer]:
     """One layer for each option, so that every setting knows which it came from."""
-    from ..config import Layer, parse_assignment
+    from ..config import Layer, flag, parse_assignment
 
-    layers = [Layer(f"--{role}", {role: {"use": name}}) for role, name in options.stages.items()]
-    for flag, section in (("seed", "run"), ("device", "run"), ("weights", "classifier")):
-        value = getattr(options, flag)
+    layers = [Layer(flag(role), {role: {"use": name}}) for role, name in options.stages.items()]
+    for name, section in (("seed", "run"), ("device", "run"), ("weights", "classifier")):
+        value = getattr(options, name)
         if value is not None:
-            layers.append(Layer(f"--{flag}", {section: {flag: value}}))
+            layers.append(Layer(flag(name), {section: {name: value}}))
     return [*layers, *map(parse_assignment, options.assignments)]

@@ -51,9 +51,11 @@ def info(name: str) -> None:
         if rows:
             parts.append(table(("  setting", "type", "default", "meaning"), rows, whole=(0,)))
     for preset in presets:
-        parts.append(facts([("preset", preset.name), ("", preset.summary)]))
+        budgets = [("budgets", f"{', '.join(preset.budgets)} (the first is the default)")] if preset.budgets else []
+        parts.append(facts([("preset", preset.name), ("", preset.summary), *budgets]))
         if alone:
-            parts.append(table(("  setting", "value"), list(_preset_rows(preset)), whole=(0,)))
+            headings = ("  setting", *(preset.budgets or ["value"]))
+            parts.append(table(headings, [(f"  {s}", *values) for s, *values in preset_rows(preset)], whole=(0,)))
     draw(*parts)
 
 
@@ -69,11 +71,11 @@ def _look_up(name: str) -> tuple[Row, list[Registered], list[Preset], bool]:
     plugin, _, bare = name.rpartition(":")
     alone = not any(row.plugin == name for row in rows)
     if alone:
-        matches = [r for r in rows if plugin in ("", r.plugin) and any(o.endswith(f" {bare}") for o in r.offers)]
+        matches = [r for r in rows if plugin in ("", r.plugin) and bare in r.names]
     else:
         matches = [r for r in rows if r.plugin == name]
     if len(matches) != 1:
-        known = [r.plugin for r in rows] + [o.split()[-1] for r in rows for o in r.offers]
+        known = [r.plugin for r in rows] + [name for r in rows for name in r.names]
         raise ConfigError(
             f"there is no plugin or component '{name}'" if not matches else f"more than one plugin offers '{name}'",
             got=" and ".join(f"{r.plugin}:{bare}" for r in matches) or None,
@@ -82,7 +84,7 @@ def _look_up(name: str) -> tuple[Row, list[Registered], list[Preset], bool]:
         )
     registry = Registry.load([matches[0].plugin])
     mine = [r for kind in KINDS for r in registry.components(kind) if r.source.plugin == matches[0].plugin]
-    presets = [p for p in registry.presets.values() if f"preset {p.name}" in matches[0].offers]
+    presets = [p for p in registry.presets.values() if p.name in matches[0].names]
     if alone:
         mine, presets = [r for r in mine if r.component.name == bare], [p for p in presets if p.name == bare]
     return matches[0], mine, presets, alone
@@ -103,10 +105,18 @@ def setting_rows(config: type[BaseModel]) -> Iterator[tuple[str, str, str, str]]
         yield f"  {name}", type_in_words(described), default, described.get("description", "")
 
 
-def _preset_rows(preset: Preset) -> Iterator[tuple[str, str]]:
-    for section, settings in preset.settings.items():
-        for name, value in settings.items():
-            yield f"  {section}.{name}", _value(value)
+def preset_rows(preset: Preset) -> Iterator[tuple[str, ...]]:
+    """Each setting of a preset, and its value in each budget; empty where it is the default there."""
+    from ..config import merge, preset_layers
+
+    columns = []
+    for budget in preset.budgets or (None,):
+        merged, _ = merge(preset_layers(preset, budget))
+        columns.append({f"{section}.{name}": _value(v) for section, own in merged.items() for name, v in own.items()})
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    sections = list(dict.fromkeys(name.partition(".")[0] for name in names))
+    for name in sorted(names, key=lambda name: sections.index(name.partition(".")[0])):
+        yield name, *(column.get(name, "") for column in columns)
 
 
 def _value(value: Any) -> str:

@@ -13,11 +13,14 @@ from .options import Options, configure, output_options, run_options
 
 @click.command()
 @run_options
-def run(**given: Any) -> None:
+@click.option(
+    "--reuse", type=click.Path(path_type=Path), metavar="RUN", help="Take over the stages of a run that stay the same."
+)
+def run(reuse: Path | None, **given: Any) -> None:
     """Debug a classifier, from the first stage to the report.
 
-    Later ones win: the preset, --config, the options for stages, --set. Without options, it runs Defuse on a small
-    classifier of handwritten digits.
+    Later ones win: the preset, its budget, --config, the options for stages, --set. Without options, it runs Defuse on
+    a small classifier of handwritten digits.
     """
     from .. import api
     from .console import make_console
@@ -25,7 +28,7 @@ def run(**given: Any) -> None:
     options = Options.of(given)
     with make_console(quiet=options.quiet, json=options.json) as console:
         registry, config = configure(options)
-        with api.new_run(config, options.out) as store:
+        with api.new_run(config, options.out, reuse=reuse) as store:
             works_on(store.path)
             done = api.work(store, registry, config, trust=options.trust, listeners=[console])
     console.finish(done.path, done.results)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..words import DASH, count, doubts, duration, percent
+from ..words import DASH, count, doubts, duration, percent, preset_named
 from .words import reliability
 
 Results = Mapping[str, Any]
@@ -115,6 +115,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
         ("generator", _reconstruction(results)),
         ("regions", _regions(results)),
         ("lambda", _strength(results)),
+        ("preset", preset_named(results["preset"], results["budget"])),
         ("time", duration(results["seconds"]["total"])),
     )
 

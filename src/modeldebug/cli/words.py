@@ -66,6 +66,15 @@ def _classifier(info: Info) -> str:
     return f"{how}; {percent(info['accuracy']['test'])} of the test images right"
 
 
+def _generator(info: Info) -> str:
+    learnt = info.get("data")
+    if learnt is None:
+        on = ""
+    else:
+        on = f" on other data ({count(learnt['images'], 'image')}, {count(len(learnt['classes']), 'class')})"
+    return f"trained{on}; {info['latent_size']} latent dimensions"
+
+
 def _gate(info: Info) -> str:
     if info["classifier"] is None:
         return "not measured: the generator cannot encode"
@@ -103,7 +112,7 @@ _WORDS: dict[str, Callable[[Info], str]] = {
     "classifier": _classifier,
     "labeler": lambda info: reliability(info["accuracy"], info["abstained"]),
     "auditor": lambda info: reliability(info["accuracy"], info["abstained"]),
-    "generator": lambda info: f"trained; {info['latent_size']} latent dimensions",
+    "generator": _generator,
     "gate": _gate,
     "search": _search,
     "audit": shares,

@@ -8,18 +8,19 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from ..config import ROLES, parse_assignment
+from ..component import Settings
+from ..config import INHERITED, ROLES, parse_assignment
 from ..errors import ConfigError
 
 Manifest = Mapping[str, Any]
-Settings = Mapping[str, Mapping[str, Any]]
 
 
 def own_settings(manifest: Manifest) -> dict[str, dict[str, Any]]:
-    """The settings that the user gave, by section: neither defaults nor the preset's. Components come first, since
-    choosing one drops what was set for another."""
+    """The settings that the user gave, by section: neither defaults nor the preset's, nor what `generator_data` takes
+    from the data set. Components come first, since choosing one drops what was set for another."""
     chosen: dict[str, dict[str, Any]] = {}
-    given = (name for name, source in manifest["sources"].items() if not source.startswith("preset "))
+    sources = manifest["sources"].items()
+    given = (name for name, source in sources if source != INHERITED and not source.startswith("preset "))
     for name in sorted(given, key=lambda name: not name.endswith(".use")):
         section, _, setting = name.partition(".")
         chosen.setdefault(section, {})[setting] = manifest["config"][section][setting]
@@ -39,6 +40,8 @@ def command(manifest: Manifest, changes: Settings | None = None) -> str:
     words = ["modeldebug", "run", "--plugins", ",".join(manifest["plugins"])]
     if manifest["preset"] is not None:
         words += ["--preset", manifest["preset"]]
+    if manifest.get("budget") is not None:
+        words += ["--set", f"budget={manifest['budget']}"]
     words += ["--seed", str(manifest["config"]["run"]["seed"])]
     for section, given in settings.items():
         for name, value in given.items():
@@ -68,12 +71,13 @@ def python_call(manifest: Manifest) -> str:
     objects = python_objects(manifest)
     settings = own_settings(manifest)
     for role in objects:
-        settings[role] = {name: value for name, value in settings[role].items() if name != "use"}
+        settings[role] = {name: value for name, value in settings.get(role, {}).items() if name != "use"}
     settings.setdefault("run", {})["seed"] = manifest["config"]["run"]["seed"]
     arguments = [
         *(f"{name}={name}" for role, name in (("classifier", "model"), ("dataset", "dataset")) if role in objects),
         f"plugins={list(manifest['plugins'])!r}",
         f"preset={manifest['preset']!r}",
+        *([f"budget={manifest['budget']!r}"] if manifest.get("budget") is not None else []),
         f"settings={pprint.pformat({k: v for k, v in settings.items() if v}, width=88, sort_dicts=False)}",
     ]
     return "modeldebug.run(\n    {},\n)".format(",\n    ".join(arguments).replace("\n ", "\n     "))

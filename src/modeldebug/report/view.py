@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..store import RunStore
+from ..words import preset_named, trained_on
 from . import details, reproduce
 from .details import Bar, Chosen, Correction, Gate, Judge, Kind, MapView, Matrix, Setting
 from .findings import Findings
@@ -146,17 +149,23 @@ def _about(findings: Findings) -> tuple[tuple[str, str], ...]:
     data, accuracy = findings.info("data"), findings.info("classifier")["accuracy"]
     channels, height, width = data["shape"]
     sizes = " / ".join(f"{data['images'][part]:,}" for part in ("train", "validation", "test"))
+    learnt = findings.results["generator_data"]
     made = "trained by this run" if findings.info("classifier")["trained"] else "used as given"
     rates = ", ".join(f"{percent(accuracy[part])} {part}" for part in ("train", "validation", "test"))
     return (
         ("Data", f"{sizes} images (train / validation / test)"),
         ("Images", f"{height} \u00d7 {width}, {count(channels, 'channel')}, {count(len(data['classes']), 'class')}"),
         ("Accuracy", f"{rates}; the classifier was {made}"),
+        *((("Generator", f"learnt from {_learnt(learnt)}, not from the classifier's data"),) if learnt else ()),
         ("Plugins", ", ".join(findings.manifest["plugins"])),
-        ("Preset", findings.manifest["preset"] or "none"),
+        ("Preset", preset_named(findings.results["preset"], findings.results["budget"])),
         ("Seed", str(findings.results["seed"])),
         ("Versions", ", ".join(f"{k} {v}" for k, v in findings.manifest["versions"].items() if k in _MAIN)),
     )
+
+
+def _learnt(data: Mapping[str, Any]) -> str:
+    return trained_on(data["dataset"], data["images"], data["classes"])
 
 
 def _again(findings: Findings) -> Again:

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor
 
 from ..classifier import Classifier
-from ..config import CorrectionSection
 from ..context import Context
 from ..contracts.corrector import Corrector
 from ..contracts.labeler import Labeler
 from ..rng import rng_for, spawn
+from ..sections import CorrectionSection
 from ..store import Saved, prefixed
 from ..types import DataSpec, Failures, ImageSet, LabelledImages, Region, Splits
-from .judges import ask
+from .judges import ask_in_parts
 from .regions import Sampler
 
 
@@ -79,9 +79,9 @@ def correct(
 
 
 def _draw(kept: list[Region], sampler: Sampler, n: int, seed: int, part: str) -> LabelledImages:
-    images = [sampler.draw(r.cluster, n, rng_for(seed, part, r.cluster))[1] for r in kept]
+    _, images = sampler.draw_each([r.cluster for r in kept], n, lambda cluster: rng_for(seed, part, cluster))
     labels = [torch.full((n,), r.label) for r in kept if r.label is not None]
-    return LabelledImages(torch.cat(images), torch.cat(labels))
+    return LabelledImages(images, torch.cat(labels))
 
 
 def _single_failures(
@@ -90,13 +90,15 @@ def _single_failures(
     """n single failures with labels of their own: the labeler's where it is a program, else the expected ones. Where
     fewer have a label, some are there twice."""
     rng = rng_for(seed, "failures alone")
-    some = failures.subset(torch.randperm(len(failures), generator=rng)[: 4 * n])
-    labels = ask(labeler, "failures-alone", some.x, spec, agreement) if labeler.is_program else some.expected
+    some = torch.randperm(len(failures), generator=rng)[: 4 * n]
+    expected = failures.expected[some]
+    images = ImageSet(failures.x, failures.expected.clamp_min(0)).subset(some)
+    labels = ask_in_parts(labeler, "failures-alone", images, spec, agreement) if labeler.is_program else expected
     usable = (labels >= 0).nonzero()[:, 0]
     if not len(usable):
-        usable, labels = torch.arange(len(some)), some.expected.clamp_min(0)
+        usable, labels = torch.arange(len(some)), expected.clamp_min(0)
     rows = usable.repeat(-(-n // len(usable)))[:n]
-    return LabelledImages(some.x[rows], labels[rows])
+    return LabelledImages(failures.x[some[rows]], labels[rows])
 
 
 def _score(name: str, strength: float, classifier: Classifier, data: Splits, draws: _Draws) -> dict[str, Any]:

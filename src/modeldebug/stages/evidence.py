@@ -7,9 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..batches import in_parts
 from ..classifier import Classifier
-from ..config import ReportSection
 from ..rng import derive_seed, rng_for
+from ..sections import ReportSection
 from ..store import Saved
 from ..types import Failures, ImageSet, Origins, Region, Splits
 
@@ -58,17 +59,18 @@ def _novelty(
     wrong = (predicted != train.labels).nonzero()[:, 0]
     if not len(wrong) or not len(regions):
         return {}, {"novelty": None}
-    first = region_images.view(len(regions), -1, *region_images.shape[1:])[:, 0]
-    images, labels = train.batch(wrong)
-    distance = torch.cdist(first.flatten(1), images.flatten(1))
+    first = region_images.view(len(regions), -1, *region_images.shape[1:])[:, 0].flatten(1)
+    parts = [wrong[part] for part in in_parts(len(wrong), train.shape)]
+    distance = torch.cat([torch.cdist(first, train.batch(rows)[0].flatten(1)) for rows in parts], 1)
     nearest = distance.argmin(1)
+    images, labels = train.batch(wrong[nearest])
     info = {
         "novelty": [
-            {"distance": float(distance[i, j]), "label": int(labels[j]), "predicted": int(predicted[wrong[j]])}
+            {"distance": float(distance[i, j]), "label": int(labels[i]), "predicted": int(predicted[wrong[j]])}
             for i, j in enumerate(nearest.tolist())
         ]
     }
-    return {"novelty/x": images[nearest]}, info
+    return {"novelty/x": images}, info
 
 
 def _map(origins: Origins, failures: Failures, most: int, seed: int) -> dict[str, Tensor]:

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..batches import in_batches
+from ..batches import in_batches, in_parts
 from ..classifier import Classifier
-from ..config import GateSection
 from ..context import Context
 from ..contracts.generator import Generator
 from ..contracts.labeler import Labeler
 from ..rng import rng_for
+from ..sections import GateSection
 from ..store import Saved
 from ..types import ImageSet, Origins, Splits
 from ..words import percent
@@ -22,10 +22,12 @@ from .judges import ask
 SHOWN = 16  # reconstructions kept for the report
 
 
-def fit_generator(model: Generator[Any], data: Splits, context: Context) -> Saved:
-    """Train the generator on the training images only."""
-    model.fit(data.train, context)
-    return Saved(model.state_dict(), {"latent_size": model.latent_size})
+def fit_generator(model: Generator[Any], data: Splits, others: Splits | None, context: Context) -> Saved:
+    """Train the generator on training images only: of the classifier's data, or of `others` where there are some."""
+    learnt = (data if others is None else others).train
+    model.fit(learnt, context)
+    about = {} if others is None else {"data": {"images": len(learnt), "classes": list(others.spec.classes)}}
+    return Saved(model.state_dict(), {"latent_size": model.latent_size, **about})
 
 
 def gate(
@@ -44,12 +46,16 @@ def gate(
     info: dict[str, Any] = {"classifier": None, "oracle": None, "images": None, "warning": None}
     if not can_encode:
         return Saved({}, info)
-    x, y = data.validation.batch(slice(None))
-    back = reconstruct(model, x, y, batch_size=batch_size, device=context.device)
-    info["images"] = len(x)
-    info["classifier"] = float((classifier.probs(back).argmax(1) == y).float().mean())
-    if labeler.is_program:
-        info["oracle"] = float((ask(labeler, "gate", back, data.spec, agreement) == y).float().mean())
+    images, predicted, named = data.validation, [], []
+    for i, rows in enumerate(in_parts(len(images), data.spec.shape)):
+        back = reconstruct(model, *images.batch(rows), batch_size=batch_size, device=context.device)
+        predicted.append(classifier.probs(back).argmax(1))
+        if labeler.is_program:
+            named.append(ask(labeler, f"gate-{i}", back, data.spec, agreement))
+    info["images"] = len(images)
+    info["classifier"] = float((torch.cat(predicted) == images.labels).float().mean())
+    if named:
+        info["oracle"] = float((torch.cat(named) == images.labels).float().mean())
     checks = (("classifier", settings.classifier), ("oracle", settings.oracle))
     low = [
         f"{who} {percent(info[who])} (gate {percent(g)})"
@@ -61,7 +67,9 @@ def gate(
             "reconstructions are poor, so failures may be artefacts of the generator: accuracy on unperturbed "
             f"reconstructions: {', '.join(low)}. Train the generator longer, or lower its beta."
         )
-    return Saved({"x": x[:SHOWN], "back": back[:SHOWN], "labels": y[:SHOWN]}, info)
+    x, y = images.batch(slice(SHOWN))
+    back = reconstruct(model, x, y, batch_size=batch_size, device=context.device)
+    return Saved({"x": x, "back": back, "labels": y}, info)
 
 
 def reconstruct(model: Generator[Any], x: Tensor, labels: Tensor, *, batch_size: int, device: torch.device) -> Tensor:
@@ -89,8 +97,8 @@ def encode_origins(
     if can_encode:
         z = torch.cat(
             [
-                in_batches(model.encode, batch_size, device, data.batch(rows)[0], data.labels[rows])
-                for rows in torch.split(index, 4096)
+                in_batches(model.encode, batch_size, device, *data.batch(index[part]))
+                for part in in_parts(len(index), data.shape)
             ]
         )
     return Origins(index, labels, z, labels if conditional else None)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..batches import in_parts
 from ..context import Context
 from ..contracts.labeler import Labeler
 from ..errors import WaitingForPeople
@@ -38,17 +39,26 @@ def ask(
     """
     if not len(x):
         return torch.empty(0, dtype=torch.int64)
+    return majority(votes(labeler, name, x, spec, group), spec.num_classes, agreement)
+
+
+def votes(labeler: Labeler[Any], name: str, x: Tensor, spec: DataSpec, group: Tensor | None = None) -> Tensor:
+    """The votes (n, annotators) int64 on at least one image.
+
+    Raises:
+        WaitingForPeople: the labeler pends.
+    """
     group = torch.full((len(x),), -1) if group is None else group
     answer = labeler.label(LabelRequest(name, x, spec, group))
     if not isinstance(answer, Answers):
         raise WaitingForPeople(f"{answer.waiting} images wait for labels", fix=answer.how, plugin=labeler.name)
-    return majority(answer.votes, spec.num_classes, agreement)
+    return answer.votes
 
 
 def ask_in_parts(labeler: Labeler[Any], name: str, images: ImageSet, spec: DataSpec, agreement: float) -> Tensor:
     """`ask` about a whole image set, converted in parts so that memory stays flat."""
-    rows = torch.split(torch.arange(len(images)), 4096)
-    return torch.cat([ask(labeler, f"{name}-{i}", images.batch(r)[0], spec, agreement) for i, r in enumerate(rows)])
+    parts = enumerate(in_parts(len(images), spec.shape))
+    return torch.cat([ask(labeler, f"{name}-{i}", images.batch(rows)[0], spec, agreement) for i, rows in parts])
 
 
 def audit(

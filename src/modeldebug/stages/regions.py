@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,17 +12,17 @@ from torch import Tensor
 
 from ..batches import in_batches
 from ..classifier import Classifier
-from ..config import RegionsSection
 from ..context import Context
 from ..contracts.clusterer import Clusterer
 from ..contracts.generator import Generator
 from ..contracts.labeler import Labeler
-from ..judging import JUDGEMENTS, count_judgements, judge_region
+from ..judging import JUDGEMENTS, count_judgements, judge_region, majority, mean_and_error, vote_share
 from ..rng import rng_for, spawn
+from ..sections import RegionsSection
 from ..store import Saved, prefixed
 from ..tensors import check_tensor
 from ..types import Clustering, Failures, Region
-from .judges import ask
+from .judges import votes
 
 
 def cluster(clusterer: Clusterer[Any], failures: Failures, context: Context) -> Saved:
@@ -64,6 +65,17 @@ class Sampler:
         check_tensor("the region's codes", z, shape=(n, size), dtype=torch.float32, plugin=name)
         return z, in_batches(self.model.decode, self.batch_size, self.device, z, condition)
 
+    def draw_each(
+        self, clusters: Sequence[int], n: int, rng: Callable[[int], torch.Generator]
+    ) -> tuple[Tensor, Tensor]:
+        """Codes (m * n, d) and images (m * n, c, h, w) of m regions, region by region; `rng` gives the generator of
+        each."""
+        z = torch.empty(len(clusters) * n, self.model.latent_size)
+        x = torch.empty(len(z), *self.model.spec.shape)
+        for i, cluster in enumerate(clusters):  # straight into place: images are held once
+            z[i * n : (i + 1) * n], x[i * n : (i + 1) * n] = self.draw(cluster, n, rng(cluster))
+        return z, x
+
 
 def label_regions(
     sampler: Sampler | None,
@@ -77,13 +89,13 @@ def label_regions(
 ) -> Saved:
     """Draw samples of each cluster, have them labelled, and decide which clusters are regions (AAAI 4.1)."""
     if sampler is None:
-        return Saved({}, {"regions": []})
+        return Saved({}, {"regions": [], "agreement": _agreement(torch.empty(0), torch.empty(0).bool())})
     clustering, n = sampler.clustering, settings.samples
-    draws = [sampler.draw(c, n, rng_for(spawn(context.rng), c)) for c in range(len(clustering))]
-    z, x = (torch.cat([d[i] for d in draws]) for i in (0, 1))
+    z, x = sampler.draw_each(range(len(clustering)), n, lambda c: rng_for(spawn(context.rng), c))
     predicted = classifier.probs(x).argmax(1)
     group = torch.arange(len(clustering)).repeat_interleave(n)
-    labels = ask(labeler, "regions", x, classifier.spec, settings.agreement, group)
+    answers = votes(labeler, "regions", x, classifier.spec, group)
+    labels = majority(answers, classifier.spec.num_classes, settings.agreement)
     rows = []
     for c in range(len(clustering)):
         here, members = slice(c * n, (c + 1) * n), clustering.assignment == c
@@ -104,8 +116,16 @@ def label_regions(
             counts = found = count_judgements(judged[members])
             region = dataclasses.replace(region, disputed=found["drift"] > found["genuine"] + found["third_class"])
         rows.append(dataclasses.asdict(region) | {"failures": counts})
-    tensors = {"z": z, "x": x, "predicted": predicted, "labels": labels}
-    return Saved(tensors, {"regions": rows})
+    kept = torch.tensor([row["status"] == "kept" for row in rows])
+    agreement = _agreement(vote_share(answers, classifier.spec.num_classes), kept[group])
+    tensors = {"z": z, "x": x, "predicted": predicted, "labels": labels, "votes": answers}
+    return Saved(tensors, {"regions": rows, "agreement": agreement})
+
+
+def _agreement(shares: Tensor, in_region: Tensor) -> dict[str, Any]:
+    """How many annotators give an image its most frequent answer: in kept regions, outside, and in all."""
+    parts = {"regions": shares[in_region], "outside": shares[~in_region], "all": shares}
+    return {name: mean_and_error(values) for name, values in parts.items()}
 
 
 def load_regions(saved: Saved) -> tuple[Region, ...]:

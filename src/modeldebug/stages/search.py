@@ -9,11 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..config import SearchSection
 from ..context import Context
 from ..contracts.searcher import Searcher, State
 from ..problem import Problem
 from ..rng import rng_for
+from ..sections import SearchSection
 from ..store import Saved
 from ..types import Failures
 

@@ -1,0 +1,111 @@
+"""The core's own settings, section by section. No torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from .component import ComponentConfig
+
+
+class RunSection(ComponentConfig):
+    """The run as a whole."""
+
+    seed: int = Field(0, ge=0, description="decides every random choice of the run")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where networks run")
+    batch_size: int | None = Field(
+        None,
+        ge=1,
+        le=1_000_000,
+        description="images decoded and classified at a time; if unset, 512 up to 64 x 64 pixels, and fewer above, so "
+        "that a batch has no more pixels than that",
+    )
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="processor threads; if unset, 1 for images of at most 16 x 16 pixels, else torch's own choice",
+    )
+
+
+class SearchSection(ComponentConfig):
+    """What the core does with what a searcher finds."""
+
+    origins: int | None = Field(
+        None, ge=1, description="search from so many training images, drawn at random; all if unset"
+    )
+    max_failures: int = Field(50_000, ge=1, description="keep at most so many failures, drawn at random (AAAI 4.1)")
+
+
+class GateSection(ComponentConfig):
+    """When reconstructions are so poor that failures would be artefacts of the generator."""
+
+    classifier: float = Field(
+        0.8, ge=0, le=1, description="warn below this accuracy of the classifier on reconstructions"
+    )
+    oracle: float = Field(0.9, ge=0, le=1, description="warn below this accuracy of the oracle on reconstructions")
+
+
+class AuditSection(ComponentConfig):
+    """How single failures are judged."""
+
+    agreement: float = Field(0.5, ge=0, lt=1, description="the winning answer needs more than this share of the votes")
+
+
+class RegionsSection(ComponentConfig):
+    """How clusters are labelled and become regions."""
+
+    samples: int = Field(10, ge=1, description="samples of each cluster that are labelled (AAAI 4.1)")
+    tau: float = Field(0.5, gt=0, description="the covariance is multiplied by it when a region is sampled")
+    rho: float = Field(
+        0.5, ge=0, lt=1, description="a region is kept when more of its labelled samples are misclassified"
+    )
+    agreement: float = Field(0.5, ge=0, lt=1, description="a sample's label needs more than this share of the votes")
+    min_labelled: float = Field(
+        0.5, ge=0, le=1, description="clusters with a label for a smaller share of their samples are 'unlabelled'"
+    )
+    min_purity: float = Field(
+        0.8, ge=0, le=1, description="regions with a smaller share of one label are 'mixed': set aside"
+    )
+
+
+class CorrectionSection(ComponentConfig):
+    """How the corrected classifier is chosen."""
+
+    draws: int = Field(256, ge=1, description="samples of each region, drawn three times: finetuning, selection, test")
+    rule: Literal["regions", "validation"] = Field(
+        "regions",
+        description="highest region accuracy within the tolerance, or (the paper) highest validation accuracy",
+    )
+    tolerance: float = Field(
+        0.005,
+        ge=0,
+        le=1,
+        description="rule 'regions': validation accuracy that may be lost, unless the control loses it too; and region "
+        "accuracy that counts as equal",
+    )
+
+
+class ReportSection(ComponentConfig):
+    """What the report shows."""
+
+    samples: int = Field(12, ge=1, description="samples shown of each region")
+    tsne: int = Field(600, ge=0, description="training codes and failures in the t-SNE picture, each; 0 for none")
+    regions: int = Field(40, ge=1, description="at most so many regions as galleries, the largest first")
+
+
+class CoreSettings(BaseModel):
+    """The core's own sections of a run's configuration."""
+
+    model_config = {"extra": "forbid", "frozen": True}
+
+    run: RunSection = Field(default_factory=lambda: RunSection.model_validate({}))
+    search: SearchSection = Field(default_factory=lambda: SearchSection.model_validate({}))
+    gate: GateSection = Field(default_factory=lambda: GateSection.model_validate({}))
+    audit: AuditSection = Field(default_factory=lambda: AuditSection.model_validate({}))
+    regions: RegionsSection = Field(default_factory=lambda: RegionsSection.model_validate({}))
+    correction: CorrectionSection = Field(default_factory=lambda: CorrectionSection.model_validate({}))
+    report: ReportSection = Field(default_factory=lambda: ReportSection.model_validate({}))
+
+
+SECTIONS = tuple(CoreSettings.model_fields)

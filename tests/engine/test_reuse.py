@@ -1,0 +1,60 @@
+"""A run that reuses another one's stages: nothing is done twice, and nothing is taken that does not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import modeldebug
+from modeldebug import RunFolderError
+from modeldebug.results import STAGES
+
+from ..conftest import Finished
+from .bits import Watch, bits
+
+
+def test_the_same_run_is_taken_over_whole_and_bit_for_bit(finished: Finished, tmp_path: Path) -> None:
+    watch = Watch()
+    modeldebug.run(preset="tiny", out=tmp_path / "run", reuse=finished.folder, listeners=[watch])
+    assert watch.started == []
+    assert bits(tmp_path / "run") == bits(finished.folder)
+
+
+def test_only_stages_behind_a_changed_setting_are_done_again(finished: Finished, tmp_path: Path) -> None:
+    watch = Watch()
+    settings = {"regions": {"samples": 17}}
+    run = modeldebug.run(
+        preset="tiny", settings=settings, out=tmp_path / "run", reuse=finished.folder, listeners=[watch]
+    )
+    assert watch.started == list(STAGES[STAGES.index("regions") :])
+    assert {region.samples for region in run.regions} <= {17}
+    alone = modeldebug.run(preset="tiny", settings=settings, out=tmp_path / "alone")
+    assert bits(run.path) == bits(alone.path), "a run that reuses stages ends with other bits than one that does not"
+
+
+def test_another_seed_takes_nothing_over(finished: Finished, tmp_path: Path) -> None:
+    watch = Watch("stage_finished", "data")
+    with pytest.raises(KeyboardInterrupt):
+        modeldebug.run(
+            preset="tiny", settings={"run": {"seed": 1}}, out=tmp_path / "run", reuse=finished.folder, listeners=[watch]
+        )
+    assert watch.started == ["data"]
+
+
+def test_a_run_that_reused_stages_is_resumed_without_the_other(
+    finished: Finished, run_copy: Path, tmp_path: Path
+) -> None:
+    out, watch = tmp_path / "other", Watch("stage_started", "regions")
+    with pytest.raises(KeyboardInterrupt):
+        modeldebug.run(preset="tiny", settings={"regions": {"samples": 17}}, out=out, reuse=run_copy, listeners=[watch])
+    run_copy.rename(tmp_path / "gone")
+    again = Watch()
+    assert modeldebug.resume(out, listeners=[again]).status == "done"
+    assert again.started == list(STAGES[STAGES.index("regions") :])
+
+
+def test_reusing_a_folder_that_is_no_run_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(RunFolderError, match="no run"):
+        modeldebug.run(preset="tiny", out=tmp_path / "run", reuse=tmp_path / "nothing")
+    assert not (tmp_path / "run").exists()
