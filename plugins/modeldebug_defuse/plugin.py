@@ -4,15 +4,10 @@ from __future__ import annotations
 
 from modeldebug import Component, Preset, hookimpl
 
+from .presets import PRESETS
 from .settings import BetaNoiseConfig, DpGmmConfig, LambdaConfig, VaeConfig
 
 requires_plugins = ("datasets", "classifiers", "labelers")
-
-_AUDITOR = {
-    # another architecture, wider and with other augmentation than the oracle; its seeds differ by themselves
-    "use": "labelers:oracle", "architecture": "residual", "members": 3, "width": 24, "epochs": 25,
-    "rotation": 10.0, "zoom": 0.1, "shear": 0.3, "noise": 0.1,
-}  # fmt: skip
 
 
 @hookimpl
@@ -42,6 +37,10 @@ def modeldebug_clusterers() -> list[Component]:
             "dp-gmm", "Gaussian mixture with a Dirichlet process prior (AAAI section 3.2)", DpGmmConfig,
             "modeldebug_defuse.dp_gmm:DpGmm",
         ),
+        Component(
+            "dp-gmm-sklearn", "the same mixture by scikit-learn, which the paper used: slow", DpGmmConfig,
+            "modeldebug_defuse.dp_gmm_sklearn:DpGmmSklearn",
+        ),
     ]  # fmt: skip
 
 
@@ -57,42 +56,4 @@ def modeldebug_correctors() -> list[Component]:
 
 @hookimpl
 def modeldebug_presets() -> list[Preset]:
-    return [
-        Preset(
-            "defuse",
-            "Defuse on scikit-learn's digits: a little over a minute on two cores",
-            {
-                "dataset": {"use": "datasets:digits"},
-                "classifier": {"use": "classifiers:cnn"},
-                "generator": {"use": "defuse:vae", "beta": 0.02, "epochs": 150, "learning_rate": 2e-3},
-                "searcher": {"use": "defuse:beta-noise", "scale": 5.0},
-                "clusterer": {
-                    "use": "defuse:dp-gmm",
-                    "within": "expected",
-                    "components": 15,
-                    "min_weight": 0.0075,
-                },
-                "labeler": {"use": "labelers:oracle", "epochs": 25},
-                "auditor": _AUDITOR,
-                "corrector": {"use": "defuse:lambda", "epochs": 12, "batch_size": 64, "learning_rate": 5e-3},
-                "regions": {"samples": 64, "tau": 0.05},
-            },
-        ),
-        Preset(
-            "tiny",
-            "the whole pipeline in a few seconds, too small for its numbers to mean anything",
-            {
-                "dataset": {"use": "datasets:digits", "limit": 700},
-                "classifier": {"use": "classifiers:cnn", "epochs": 8, "batch_size": 32},
-                "generator": {"use": "defuse:vae", "beta": 0.02, "epochs": 60, "batch_size": 32, "learning_rate": 3e-3},
-                "searcher": {"use": "defuse:beta-noise", "scale": 4.0, "draws": 20, "block": 64},
-                "clusterer": {"use": "defuse:dp-gmm", "within": "expected", "components": 4},
-                "labeler": {"use": "labelers:oracle", "members": 2, "epochs": 15, "batch_size": 32, "width": 16},
-                "auditor": {**_AUDITOR, "members": 2, "epochs": 15, "batch_size": 32, "width": 16},
-                "corrector": {"use": "defuse:lambda", "lambdas": (0.1, 1.0), "epochs": 3, "batch_size": 64},
-                "regions": {"samples": 16, "tau": 0.1, "rho": 0.3},
-                "correction": {"draws": 32},
-                "report": {"tsne": 100},
-            },
-        ),
-    ]
+    return list(PRESETS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -28,8 +28,16 @@ def list_plugins() -> None:
     from ..registry import survey
     from .screen import draw, table
 
-    rows = [(r.plugin, f"{r.distribution} {r.version}", r.status, ", ".join(r.offers) or "-") for r in survey()]
+    rows = [(r.plugin, f"{r.distribution} {r.version}", r.status, _by_kind(r.offers) or "-") for r in survey()]
     draw(table(("plugin", "distribution", "status", "offers"), rows, whole=(0,)))
+
+
+def _by_kind(offers: Iterable[str]) -> str:
+    """`searcher a`, `searcher b` and `preset c` as `searcher a, b` and, on a line of its own, `preset c`."""
+    kinds: dict[str, list[str]] = {}
+    for kind, _, name in (offer.partition(" ") for offer in offers):
+        kinds.setdefault(kind, []).append(name)
+    return "\n".join(f"{kind} {', '.join(names)}".strip() for kind, names in kinds.items())
 
 
 @plugins.command()

@@ -1,0 +1,173 @@
+"""The presets of Defuse: which component does which stage, with which settings. Nothing here imports torch.
+
+Those for the papers' data sets have two budgets: `laptop`, the default, for two cores, and `paper`, the papers' own
+numbers (AAAI appendix B). Both centre the noise; `searcher.center=false searcher.scale=1` is the paper's literal one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from modeldebug import Preset
+
+Section = Mapping[str, Any]
+Settings = Mapping[str, Section]
+
+_AUDITOR: Section = {
+    # another architecture, wider and with other augmentation than the oracle; its seeds differ by themselves
+    "use": "labelers:oracle", "architecture": "residual", "members": 3, "width": 24, "epochs": 25,
+    "rotation": 10.0, "zoom": 0.1, "shear": 0.3, "noise": 0.1,
+}  # fmt: skip
+
+_DIGITS = Preset(
+    "defuse",
+    "Defuse on scikit-learn's digits: a little over a minute on two cores",
+    {
+        "dataset": {"use": "datasets:digits"},
+        "classifier": {"use": "classifiers:cnn"},
+        "generator": {"use": "defuse:vae", "beta": 0.02, "epochs": 150, "learning_rate": 2e-3},
+        "searcher": {"use": "defuse:beta-noise", "scale": 5.0},
+        "clusterer": {"use": "defuse:dp-gmm", "within": "expected", "components": 15, "min_weight": 0.0075},
+        "labeler": {"use": "labelers:oracle", "epochs": 25},
+        "auditor": _AUDITOR,
+        "corrector": {"use": "defuse:lambda", "epochs": 12, "batch_size": 64, "learning_rate": 5e-3},
+        "regions": {"samples": 64, "tau": 0.05},
+    },
+)
+
+_TINY = Preset(
+    "tiny",
+    "the whole pipeline in a few seconds, too small for its numbers to mean anything",
+    {
+        "dataset": {"use": "datasets:digits", "limit": 700},
+        "classifier": {"use": "classifiers:cnn", "epochs": 8, "batch_size": 32},
+        "generator": {"use": "defuse:vae", "beta": 0.02, "epochs": 60, "batch_size": 32, "learning_rate": 3e-3},
+        "searcher": {"use": "defuse:beta-noise", "scale": 4.0, "draws": 20, "block": 64},
+        "clusterer": {"use": "defuse:dp-gmm", "within": "expected", "components": 4},
+        "labeler": {"use": "labelers:oracle", "members": 2, "epochs": 15, "batch_size": 32, "width": 16},
+        "auditor": {**_AUDITOR, "members": 2, "epochs": 15, "batch_size": 32, "width": 16},
+        "corrector": {"use": "defuse:lambda", "lambdas": (0.1, 1.0), "epochs": 3, "batch_size": 64},
+        "regions": {"samples": 16, "tau": 0.1, "rho": 0.3},
+        "correction": {"draws": 32},
+        "report": {"tsne": 100},
+    },
+)
+
+
+_LAPTOP: Settings = {
+    "classifier": {"epochs": 3},
+    "generator": {"beta": 0.1, "epochs": 30, "batch_size": 128, "learning_rate": 1.5e-3},
+    "searcher": {"draws": 10, "keep": 10},
+    "clusterer": {"within": "expected", "components": 50, "min_weight": 0.001},
+    "labeler": {"members": 3, "epochs": 2, "stem": 1, "width": 12, "learning_rate": 4e-3},
+    "auditor": {"members": 3, "epochs": 2, "stem": 1, "width": 8, "learning_rate": 4e-3},
+    "corrector": {"lambdas": (0.01, 0.1, 1.0, 10.0), "epochs": 1},
+    "regions": {"samples": 64, "tau": 0.1},
+}
+"""Two cores, half an hour: fewer epochs, draws and lambdas, and clusters within each expected class."""
+
+
+def _paper(*, generator: Section, searcher: Section, corrector: Section, tau: float) -> Settings:
+    """The papers' numbers: what they have in common, and what each data set has its own (AAAI appendix B)."""
+    return {
+        "generator": {"batch_size": 2048, "learning_rate": 1e-3, **generator},
+        "searcher": searcher,
+        "clusterer": {"within": "all", "components": 100, "min_weight": 0.01},
+        "labeler": {"members": 5, "epochs": 20},
+        "auditor": {"members": 5, "epochs": 20},
+        "corrector": {"learning_rate": 1e-3, **corrector},
+        "regions": {"samples": 10, "tau": tau},
+    }
+
+
+def _grey(name: str, summary: str, dataset: str, *, mean: float, std: float) -> Preset:
+    """A preset for grey images of 28 x 28 pixels, with the paper's numbers for MNIST (AAAI appendix B.2)."""
+    paper = _paper(
+        generator={"beta": 0.4, "epochs": 800, "annealing": 500},
+        searcher={"draws": 500, "keep": 100},
+        corrector={"batch_size": 256, "epochs": 3},
+        tau=0.5,
+    )
+    return Preset(
+        name,
+        summary,
+        {
+            "dataset": {"use": f"datasets:{dataset}"},
+            "classifier": {"use": "classifiers:examples-cnn", "mean": (mean,), "std": (std,)},
+            "generator": {"use": "defuse:vae"},
+            "searcher": {"use": "defuse:beta-noise", "a": 50.0, "b": 50.0, "scale": 3.0},
+            "clusterer": {"use": "defuse:dp-gmm"},
+            "labeler": {"use": "labelers:oracle", "batch_size": 128},
+            "auditor": {**_AUDITOR, "batch_size": 128},
+            "corrector": {"use": "defuse:lambda"},
+        },
+        {"laptop": _LAPTOP, "paper": paper},
+    )
+
+
+def _colour(
+    name: str, summary: str, dataset: str, *, classifier: Section, latent: int, laptop: Settings, paper: Settings
+) -> Preset:
+    """A preset for colour images and a ResNet18 (AAAI appendices B.3 and B.4)."""
+    imagenet = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
+    return Preset(
+        name,
+        summary,
+        {
+            "dataset": {"use": f"datasets:{dataset}"},
+            "classifier": {"use": "classifiers:resnet18", **imagenet, **classifier},
+            "generator": {"use": "defuse:vae", "latent": latent, "channels": 64},
+            "searcher": {"use": "defuse:beta-noise", "a": 75.0, "b": 75.0, "scale": 3.0, "draws": 100},
+            "clusterer": {"use": "defuse:dp-gmm"},
+            "labeler": {"use": "labelers:oracle", "batch_size": 128},
+            "auditor": {**_AUDITOR, "batch_size": 128},
+            "corrector": {"use": "defuse:lambda"},
+        },
+        {"laptop": laptop, "paper": paper},
+    )
+
+
+_SVHN = _colour(
+    "defuse-svhn",
+    "Defuse on Street View House Numbers, a ResNet18 under test",
+    "svhn",
+    classifier={"epochs": 10, "batch_size": 2048},
+    latent=10,
+    laptop={**_LAPTOP, "classifier": {"epochs": 4, "batch_size": 256}},
+    paper=_paper(
+        generator={"beta": 4.0, "epochs": 400, "annealing": 5000},
+        searcher={"keep": 10},
+        corrector={"batch_size": 2048, "epochs": 5},
+        tau=0.01,
+    ),
+)
+
+_SIGNS = _colour(
+    "defuse-gtsrb",
+    "Defuse on German traffic signs, a ResNet18 under test",
+    "gtsrb",
+    classifier={"epochs": 20, "batch_size": 256},
+    latent=15,
+    laptop={**_LAPTOP, "dataset": {"size": 64}, "classifier": {"epochs": 4}, "search": {"max_failures": 10_000}},
+    paper=_paper(
+        generator={"beta": 4.0, "epochs": 800, "annealing": 500},
+        searcher={"keep": 10},
+        corrector={"batch_size": 256, "epochs": 5},
+        tau=0.01,
+    ),
+)
+
+PRESETS = (
+    _DIGITS,
+    _TINY,
+    _grey(
+        "defuse-mnist", "Defuse on MNIST, as in the paper (AAAI section 4)", "mnist", mean=0.1307, std=0.3081
+    ),
+    _grey(
+        "defuse-fashion", "Defuse on Fashion-MNIST, with the paper's settings for MNIST", "fashion-mnist",
+        mean=0.2860, std=0.3530,
+    ),
+    _SVHN,
+    _SIGNS,
+)  # fmt: skip
