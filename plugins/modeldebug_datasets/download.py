@@ -92,7 +92,7 @@ class Files:
             downloader = pooch.HTTPDownloader(progressbar=_Progress(file.name, url), chunk_size=_CHUNK, timeout=SECONDS)
             try:
                 return Path(pooch.retrieve(url, f"md5:{file.md5}", file.name, folder, downloader=downloader))
-            except (OSError, ValueError) as error:  # requests' errors are OSErrors, a wrong checksum is a ValueError
+            except (OSError, ValueError) as error:  # requests raises OSErrors, and pooch a ValueError for other bytes
                 reasons.append(f"{url}: {_reason(error)}")
         raise DataError(
             f"{file.name} of {self.title} could not be downloaded",
@@ -111,7 +111,7 @@ def _there(folder: Path, name: str) -> Path | None:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, ValueError):
+    if not isinstance(error, OSError):  # some of requests' errors are ValueErrors too
         return "other bytes than the published file: its checksum differs"
     text = " ".join(str(error).split())
     return text if 0 < len(text) < 150 else type(error).__name__  # a failed connection is told at length

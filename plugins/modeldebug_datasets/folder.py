@@ -65,12 +65,12 @@ class Folder(DatasetSource[FolderConfig]):
                 expected="FOLDER/CLASS/image.png",
                 plugin=self.name,
             )
-        size, channels = self.config.size, self.config.channels
-        key = ["folder", size, channels, classes, fingerprint(file for file, _ in files)]
+        size, channels, labels = self.config.size, self.config.channels, [label for _, label in files]
+        key = ["folder", size, channels, classes, labels, fingerprint(file for file, _ in files)]
 
         def read() -> Pictures:
             blocks = (read_picture(f, size=size, channels=channels, plugin=self.name)[None] for f, _ in files)
-            return Pictures(np.array([label for _, label in files]), (channels, size, size), blocks)
+            return Pictures(np.array(labels), (channels, size, size), blocks)
 
         return converted(key, read, plugin=self.name)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from modeldebug import DataError
 
 from .gtsrb_signs import SIGNS
-from .pictures import Box, Tree
+from .pictures import UNREADABLE, Box, Tree
 
 COLUMNS = ("Filename", "Width", "Height", "Roi.X1", "Roi.Y1", "Roi.X2", "Roi.Y2", "ClassId")
 
@@ -59,11 +59,12 @@ def _signs(table: Tree, folder: Tree, plugin: str) -> list[Sign]:
         raise _unusable("a table is missing", table, "the official folders, with their tables", plugin)
     try:
         rows = list(csv.DictReader(table.read_text(encoding="utf-8-sig").splitlines(), delimiter=";"))
-    except (OSError, ValueError, csv.Error) as error:
-        raise _unusable(f"a table cannot be read: {error}", table, f"rows of {';'.join(COLUMNS)}", plugin) from error
+        there = Counter(file.name for file in folder.iterdir() if file.name.endswith(".ppm"))
+    except (*UNREADABLE, csv.Error) as error:
+        what = f"a table or its folder cannot be read: {error}"
+        raise _unusable(what, table, f"rows of {';'.join(COLUMNS)}", plugin) from error
     signs = [_sign(row, number, table, folder, plugin) for number, row in enumerate(rows, start=2)]
     named = Counter(sign.file.name for sign in signs)
-    there = Counter(file.name for file in folder.iterdir() if file.name.endswith(".ppm"))
     if named != there:
         only = [f"{', '.join(sorted(names)[:3])} only in the {where}" for names, where in (
             (named - there, "table"), (there - named, "folder"),

@@ -14,7 +14,7 @@ from modeldebug_datasets.mnist import Mnist
 from modeldebug_datasets.settings import FolderConfig, GtsrbConfig, IdxConfig, SvhnConfig
 from modeldebug_datasets.svhn import Svhn
 from PIL import Image
-from published import write_gtsrb, write_idx, write_svhn
+from published import every, write_gtsrb, write_idx, write_svhn
 
 from modeldebug import DataError, rng_for
 
@@ -83,6 +83,17 @@ def test_what_a_killed_process_left_is_removed(own_cache):
     whole.rename(whole.with_name(f"{whole.name}-draft"))
     assert len(converted(["a"], Reader(), plugin="mine")) == 10
     assert {file.parent for file in own_cache.rglob("images.npy")} == {whole}
+
+
+def test_others_may_read_what_is_kept_as_far_as_the_umask_lets_them(own_cache):
+    before = os.umask(0o022)
+    try:
+        converted(["a"], Reader(), plugin="mine")
+        own_cache.with_name("plain").mkdir()
+    finally:
+        os.umask(before)
+    (kept,) = {file.parent for file in own_cache.rglob("images.npy")}
+    assert kept.stat().st_mode == own_cache.with_name("plain").stat().st_mode
 
 
 def test_a_cache_folder_that_cannot_be_written_to_is_refused_with_the_way_out(own_cache):
@@ -172,6 +183,40 @@ def test_all_parts_are_views_of_the_mapped_file(name, settings, tmp_path, monkey
     splits = source.load(rng_for(0))
     for part in (splits.train, splits.validation, splits.test):
         assert any(start <= part.storage.data_ptr() < end for start, end in maps)
+
+
+@pytest.fixture
+def linked(tmp_path):
+    """Ten links in each of two class folders, to twenty files of one size and time."""
+    (tmp_path / "store").mkdir()
+    for name in ("cat", "dog"):
+        (tmp_path / "linked" / name).mkdir(parents=True)
+    for i in range(20):
+        file = tmp_path / "store" / f"{i:02}.ppm"
+        Image.new("RGB", (8, 8), (10 * i, 20, 30)).save(file)
+        os.utime(file, ns=(0, 0))
+        (tmp_path / "linked" / ("cat" if i < 10 else "dog") / file.name).symlink_to(file)
+    return tmp_path / "linked"
+
+
+def of_folder(root):
+    """The numbers of images of each class, and the red values of all images, sorted."""
+    splits = Folder(FolderConfig(path=str(root), size=8)).load(rng_for(0))
+    return every(splits).bincount().tolist(), sorted(every(splits, "images")[:, 0, 0, 0].tolist())
+
+
+def test_links_moved_to_another_class_are_of_that_class(linked):
+    assert of_folder(linked)[0] == [10, 10]
+    for i in range(5, 10):  # the files' order stays the same
+        (linked / "cat" / f"{i:02}.ppm").rename(linked / "dog" / f"{i:02}.ppm")
+    assert of_folder(linked)[0] == [5, 15]
+
+
+def test_a_link_to_another_file_of_the_same_size_and_time_is_read_anew(linked):
+    assert of_folder(linked)[1][-2:] == [180, 190]
+    (linked / "dog" / "19.ppm").unlink()
+    (linked / "dog" / "19.ppm").symlink_to(linked.parent / "store" / "18.ppm")
+    assert of_folder(linked)[1][-2:] == [180, 180]
 
 
 def test_settings_that_change_the_images_are_told_apart(tmp_path):

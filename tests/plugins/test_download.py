@@ -19,7 +19,7 @@ CONTENT = b"what the file holds" * 1000
 
 
 class Network:
-    """Stands in for pooch's downloader: what lies under an address, and what was asked for."""
+    """Stands in for pooch's downloader: what lies under an address (an error is raised), and what was asked for."""
 
     def __init__(self):
         self.files, self.asked = {}, []
@@ -29,6 +29,8 @@ class Network:
             self.asked.append(url)
             if url not in self.files:
                 raise requests.exceptions.ConnectionError("the network is unreachable")
+            if isinstance(self.files[url], Exception):
+                raise self.files[url]
             progressbar.total = len(self.files[url])
             progressbar.update(chunk_size)
             progressbar.reset()
@@ -77,6 +79,14 @@ def test_file_of_other_bytes_is_never_kept(network, tmp_path):
         get("http://one/data.gz")
     assert "its checksum differs" in str(caught.value)
     assert not [file for file in (tmp_path / "cache").rglob("*") if file.is_file()]
+
+
+@pytest.mark.parametrize("error", [requests.exceptions.InvalidSchema, requests.exceptions.InvalidProxyURL])
+def test_a_proxy_that_cannot_be_used_is_told_as_such(network, error):
+    network.files["http://one/data.gz"] = error("what is wrong with the proxy")
+    with pytest.raises(DataError, match="what is wrong with the proxy") as caught:
+        get("http://one/data.gz")
+    assert "checksum" not in str(caught.value)
 
 
 def test_file_that_was_damaged_later_is_fetched_again(network):

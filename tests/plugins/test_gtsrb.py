@@ -1,6 +1,8 @@
 """German traffic signs: official folders and archives, what is read of them, and what is refused."""
 
+import os
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -98,6 +100,77 @@ def test_damaged_and_foreign_archives_are_refused(signs, tmp_path, change, words
     with pytest.raises(DataError, match=words) as caught:
         load(folder)
     assert "https://sid.erda.dk/public/archives/" in str(caught.value)
+
+
+def same_stat(file, content):
+    """Change what is in a file, but neither its size nor its time."""
+    stat = file.stat()
+    file.write_bytes(content(file.read_bytes()))
+    assert file.stat().st_size == stat.st_size
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+
+
+@pytest.mark.parametrize("packed", ["GTSRB-Training_fixed", "GTSRB_Final_Test_Images", "GTSRB_Final_Test_GT"])
+def test_one_archive_may_lie_packed_beside_the_others_unpacked(official, signs, tmp_path, packed):
+    folder = zipped(signs, tmp_path / "archives")
+    for file in list(folder.iterdir()):
+        if file.stem != packed:
+            shutil.unpack_archive(file, folder)
+            file.write_bytes(b"<html>")  # is not looked into
+    splits, same = load(folder), load(official)
+    assert torch.equal(splits.train.images, same.train.images)
+    assert torch.equal(splits.test.images, same.test.images)
+    assert torch.equal(splits.test.labels, same.test.labels)
+    archive = folder / f"{packed}.zip"
+    same_stat(archive, lambda content: bytes(len(content)))
+    assert torch.equal(load(folder).test.images, same.test.images), "was read again"
+    archive.write_bytes(b"changed")
+    with pytest.raises(DataError, match="cannot be used"):
+        load(folder)
+
+
+def test_only_what_is_missing_is_asked_for(signs, tmp_path):
+    (signs / "GT-final_test.csv").unlink()
+    with pytest.raises(DataError, match="files of GTSRB are missing") as caught:
+        load(tmp_path)
+    assert "GTSRB_Final_Test_GT.zip" in str(caught.value)
+    assert "GTSRB_Final_Test_Images.zip" not in str(caught.value)
+
+
+TABLE = b"GTSRB/Training/00003/GT-00003.csv"
+
+
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        (lambda content: content.index(TABLE) + len(TABLE), "while decompressing"),  # where its data begin
+        (lambda content: content.rindex(TABLE) - 30, "Bad CRC-32"),  # its checksum, in the archive's directory
+    ],
+)
+def test_a_damaged_table_in_an_archive_is_refused(signs, tmp_path, place, words):
+    folder = zipped(signs, tmp_path / "archives")
+    content = bytearray((folder / "GTSRB-Training_fixed.zip").read_bytes())
+    start = place(content)
+    content[start : start + 4] = b"\xff" * 4
+    (folder / "GTSRB-Training_fixed.zip").write_bytes(content)
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        load(folder)
+    for part in (words, "GT-00003.csv"):
+        assert part in str(caught.value)
+
+
+def test_a_folder_that_may_not_be_listed_is_told_as_such(signs, tmp_path, monkeypatch):
+    allowed = Path.iterdir
+
+    def iterdir(path):
+        if path.name == "00003":
+            raise PermissionError(13, "Permission denied", str(path))
+        return allowed(path)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(DataError, match="Permission denied") as caught:
+        load(tmp_path)
+    assert "MODELDEBUG_CACHE" not in str(caught.value)
 
 
 def rewrite(table, change):
