@@ -1,4 +1,4 @@
-"""Debug a small classifier of handwritten digits from Python; about a minute, without network or GPU.
+"""Debug a small classifier of handwritten digits from Python; a little over a minute, without network or GPU.
 
 python examples/quickstart.py [--preset defuse] [--out DIR]
 """

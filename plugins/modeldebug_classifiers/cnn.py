@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from modeldebug import Classifier, ClassifierSource, Context, Splits, train_network
+from modeldebug import ClassifierSource, Context, Splits
 
 from .plugin import CnnConfig
+from .training import train_classifier
 
 
 class Cnn(ClassifierSource[CnnConfig]):
@@ -37,15 +38,5 @@ class Cnn(ClassifierSource[CnnConfig]):
         )
 
     def _train(self, module: nn.Module, data: Splits, context: Context) -> None:
-        asked = Classifier(module, data.spec, mean=self.config.mean, std=self.config.std, name=self.name)
-        train_network(
-            module,
-            lambda x, y, step: nn.functional.cross_entropy(module(asked.normalised(x)), y),
-            data.train,
-            optimizer=torch.optim.Adam(module.parameters(), lr=self.config.learning_rate, fused=True),
-            epochs=self.config.epochs,
-            batch_size=self.config.batch_size,
-            context=context,
-            what="classifier",
-            cosine=True,
-        )
+        optimizer = torch.optim.Adam(module.parameters(), lr=self.config.learning_rate, fused=True)
+        train_classifier(module, data, context, config=self.config, optimizer=optimizer, name=self.name)

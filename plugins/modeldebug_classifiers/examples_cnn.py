@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modeldebug import Classifier, ClassifierSource, Context, Splits, train_network
+from modeldebug import ClassifierSource, Context, Splits
 
 from .plugin import ExamplesCnnConfig
+from .training import train_classifier
 
 
 class ExamplesCnn(ClassifierSource[ExamplesCnnConfig]):
@@ -28,19 +29,8 @@ class ExamplesCnn(ClassifierSource[ExamplesCnnConfig]):
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def _train(self, module: nn.Module, data: Splits, context: Context) -> None:
-        config = self.config
-        asked = Classifier(module, data.spec, mean=config.mean, std=config.std, name=self.name)
-        train_network(
-            module,
-            lambda x, y, step: nn.functional.cross_entropy(module(asked.normalised(x)), y),
-            data.train,
-            optimizer=torch.optim.Adadelta(module.parameters(), lr=config.learning_rate),
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            context=context,
-            what="classifier",
-            cosine=True,
-        )
+        optimizer = torch.optim.Adadelta(module.parameters(), lr=self.config.learning_rate)
+        train_classifier(module, data, context, config=self.config, optimizer=optimizer, name=self.name)
 
 
 class _Network(nn.Module):

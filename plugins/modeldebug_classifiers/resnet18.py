@@ -6,69 +6,40 @@ a file of weights fits both.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
 
-from modeldebug import Classifier, ClassifierError, ClassifierSource, Context, Splits, read_weights, train_network
+from modeldebug import ClassifierSource, Context, Splits
 
 from .plugin import ResNet18Config
+from .training import train_classifier
 
 
 class ResNet18(ClassifierSource[ResNet18Config]):
     """Finetuned, or trained from random weights, with Adam (AAAI appendix B.3). Weights from ImageNet come in a file
-    (`pretrained`), downloaded by whoever may use them.
+    (`classifier.weights`), downloaded by whoever may use them; a last layer for other classes is left out.
 
     Raises:
         PluginError: training diverged.
-        ClassifierError: the file of `pretrained` cannot be read, or holds no weights of a ResNet18.
 
     >>> from modeldebug import DataSpec
     >>> ResNet18(ResNet18Config(), DataSpec((3, 32, 32), ("a", "b")))._make()(torch.zeros(3, 3, 32, 32)).shape
     torch.Size([3, 2])
     """
 
+    head = "fc."
+
     def _make(self) -> nn.Module:
         network = _torchvision(self.spec.num_classes) or _Network(self.spec.num_classes)
         channels = self.spec.shape[0]
         if channels != 3:
             network.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-        if self.config.pretrained is not None:
-            self._start_from(network, Path(self.config.pretrained))
         # the channels of a pixel side by side in memory: processors take less time a batch
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
-    def _start_from(self, network: nn.Module, path: Path) -> None:
-        weights = {k: v for k, v in read_weights(path, name=self.name).items() if not k.startswith("fc.")}
-        own = network.state_dict()
-        wrong = sorted(
-            k for k in own if not k.startswith("fc.") and (k not in weights or weights[k].shape != own[k].shape)
-        )
-        if wrong:
-            raise ClassifierError(
-                "the pretrained weights are not those of a ResNet18 for these images",
-                got=f"{path}: {wrong[0]} is missing or has another shape",
-                expected=f"weights with torchvision's names, for {self.spec.shape[0]} channels",
-                fix="torch.save(torchvision.models.resnet18(weights='DEFAULT').state_dict(), 'resnet18.pt')",
-                plugin=self.name,
-            )
-        network.load_state_dict(weights, strict=False)
-
     def _train(self, module: nn.Module, data: Splits, context: Context) -> None:
-        config = self.config
-        asked = Classifier(module, data.spec, mean=config.mean, std=config.std, name=self.name)
-        train_network(
-            module,
-            lambda x, y, step: nn.functional.cross_entropy(module(asked.normalised(x)), y),
-            data.train,
-            optimizer=torch.optim.Adam(module.parameters(), lr=config.learning_rate, fused=True),
-            epochs=config.epochs,
-            batch_size=config.batch_size,
-            context=context,
-            what="classifier",
-            cosine=True,
-        )
+        optimizer = torch.optim.Adam(module.parameters(), lr=self.config.learning_rate, fused=True)
+        train_classifier(module, data, context, config=self.config, optimizer=optimizer, name=self.name)
 
 
 def _torchvision(num_classes: int) -> nn.Module | None:

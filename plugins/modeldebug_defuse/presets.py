@@ -62,8 +62,8 @@ _LAPTOP: Settings = {
     "clusterer": {"within": "expected", "components": 50, "min_weight": 0.001},
     "labeler": {"members": 3, "epochs": 2, "stem": 1, "width": 12, "learning_rate": 4e-3},
     "auditor": {"members": 3, "epochs": 2, "stem": 1, "width": 8, "learning_rate": 4e-3},
-    "corrector": {"lambdas": (0.01, 0.1, 1.0, 10.0), "epochs": 1},
-    "regions": {"samples": 64, "tau": 0.1},
+    "corrector": {"lambdas": (0.1, 1.0, 10.0), "epochs": 1},
+    "regions": {"samples": 64, "tau": 0.05},
 }
 """Two cores, half an hour: fewer epochs, draws and lambdas, and clusters within each expected class."""
 
@@ -77,7 +77,8 @@ def _paper(*, generator: Section, searcher: Section, corrector: Section, tau: fl
         "labeler": {"members": 5, "epochs": 20},
         "auditor": {"members": 5, "epochs": 20},
         "corrector": {"learning_rate": 1e-3, **corrector},
-        "regions": {"samples": 10, "tau": tau},
+        "regions": {"samples": 10, "tau": tau, "min_purity": 0.0},
+        "correction": {"rule": "validation"},
     }
 
 

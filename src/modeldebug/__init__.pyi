@@ -8,7 +8,6 @@ from .batches import batch_size_for as batch_size_for
 from .batches import in_batches as in_batches
 from .batches import in_parts as in_parts
 from .classifier import Classifier as Classifier
-from .classifier import read_weights as read_weights
 from .component import API_VERSION as API_VERSION
 from .component import AbsolutePath as AbsolutePath
 from .component import ClassifierConfig as ClassifierConfig

@@ -290,7 +290,7 @@ def restore_config(store: RunStore, objects: Mapping[str, object] | None = None)
         ConfigError: the run was started from Python with objects, and they were not given.
     """
     manifest, objects = store.manifest, objects or {}
-    missing = {"folder", "plugins", "preset", "config", "sources"} - manifest.keys()
+    missing = {"folder", "plugins", "preset", "budget", "config", "sources"} - manifest.keys()
     if missing:
         raise RunFolderError("the run's manifest is not whole", got=f"it lacks {', '.join(sorted(missing))}")
     add_working_folder(Path(manifest["folder"]))
@@ -307,7 +307,7 @@ def restore_config(store: RunStore, objects: Mapping[str, object] | None = None)
                 fix=f"go on from Python: modeldebug.resume({str(store.path)!r}, model=..., dataset=...)",
             )
         component_of(registry, kind, objects[kind])
-    layer = Layer("the run", settings, manifest.get("budget"))
+    layer = Layer("the run", settings, manifest["budget"])
     config = resolve(registry, manifest["plugins"], [layer], preset=manifest["preset"])
     return registry, replace(config, sources=manifest["sources"])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import inspect
 import pickle
 import warnings
 from collections.abc import Mapping, Sequence
@@ -169,14 +170,39 @@ def model_hash(module: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def load_weights(module: nn.Module, path: Path, *, trust: bool, name: str) -> None:
+def code_hash(module: nn.Module) -> str:
+    """SHA-256 over the source of every class in a module that is not torch's own, in hexadecimal: two networks with the
+    same weights and another `forward` differ. A class whose source cannot be read counts by its name.
+
+    >>> code_hash(nn.ReLU()) == code_hash(nn.Sequential(nn.Tanh()))  # all torch's own
+    True
+    """
+    own = {kind for kind in map(type, module.modules()) if not kind.__module__.startswith("torch.")}
+    return hashlib.sha256("".join(sorted(map(_source, own))).encode()).hexdigest()
+
+
+def _source(kind: type) -> str:
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def load_weights(module: nn.Module, path: Path, *, trust: bool, name: str, head: str = "") -> None:
     """Load weights from safetensors or from a plain state dict; a pickle with code in it only with `trust`.
+
+    Args:
+        head: weights whose names begin with it keep their own values where the file's are for other classes.
 
     Raises:
         ClassifierError: the file is missing, holds code, or does not fit the module.
     """
-    state = read_weights(path, trust=trust, name=name)
+    if not path.is_file():
+        raise ClassifierError("there is no weights file", got=path, expected="a .safetensors or .pt file", plugin=name)
+    state = _read_state(path, trust=trust, name=name)
     own = module.state_dict()
+    if head:
+        state |= {k: v for k, v in own.items() if k.startswith(head) and (k not in state or state[k].shape != v.shape)}
     problems = [f"{k} is missing" for k in own if k not in state]
     problems += [f"{k} is unknown ({nearest(k, own)})" for k in state if k not in own]
     problems += [
@@ -195,22 +221,7 @@ def load_weights(module: nn.Module, path: Path, *, trust: bool, name: str) -> No
     module.load_state_dict(state)
 
 
-def read_weights(path: Path, *, name: str, trust: bool = False) -> dict[str, Tensor]:
-    """The tensors of a weights file, by name: safetensors, or a plain state dict.
-
-    Args:
-        name: of the component that asks, for messages.
-        trust: read a pickle with code in it too.
-
-    Raises:
-        ClassifierError: the file is missing, cannot be read, or holds something else than tensors.
-
-    >>> read_weights(Path("no.pt"), name="mine")
-    Traceback (most recent call last):
-    modeldebug.errors.ClassifierError: there is no weights file...
-    """
-    if not path.is_file():
-        raise ClassifierError("there is no weights file", got=path, expected="a .safetensors or .pt file", plugin=name)
+def _read_state(path: Path, *, trust: bool, name: str) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file

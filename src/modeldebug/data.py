@@ -14,6 +14,7 @@ from .tensors import check_tensor
 from .types import DataSpec, ImageSet, Splits
 
 TRAIN, VALIDATION = 0.6, 0.2  # shares; the rest is the test set
+PARTS = ("train", "validation", "test")
 
 
 def split(images: Tensor, labels: Tensor, *, classes: Sequence[str], rng: torch.Generator) -> Splits:
@@ -80,6 +81,22 @@ def hold_out(images: ImageSet, n: int, *, rng: torch.Generator) -> tuple[ImageSe
     return images.subset(~chosen), images.subset(chosen)
 
 
+def chosen(
+    splits: Splits, classes: Sequence[str | int] | None, limit: int | None, *, rng: torch.Generator, name: str
+) -> Splits:
+    """The images of some classes, and at most so many; None for all. Views of the same storage.
+
+    Raises:
+        DataError: as `narrowed` and `limited`; or no training image is left.
+    """
+    if classes is not None:
+        splits = narrowed(splits, classes, name=name)
+    if limit is not None:
+        splits = limited(splits, limit, rng=rng, name=name)
+    _refuse_empty(splits, "train", name=name)
+    return splits
+
+
 def narrowed(splits: Splits, classes: Sequence[str | int], *, name: str) -> Splits:
     """The images of some classes, numbered anew in the order given; views of the same storage.
 
@@ -115,7 +132,7 @@ def _class_number(value: str | int, known: Sequence[str], plugin: str) -> int:
     raise DataError(
         f"there is no class '{value}' in the data set",
         expected=f"{nearest(str(value), known)}; or a number from 0 to {len(known) - 1}",
-        fix="check dataset.classes",
+        fix="check the setting 'classes'",
         plugin=plugin,
     )
 
@@ -139,9 +156,9 @@ def limited(splits: Splits, limit: int, *, rng: torch.Generator, name: str) -> S
     if limit < least:
         raise DataError(
             "the limit leaves no image of some class in some split",
-            got=f"dataset.limit={limit}",
+            got=f"limit={limit}",
             expected=f"at least {least}: one image of each class in each split",
-            fix=f"--set dataset.limit={least}, or fewer classes: dataset.classes",
+            fix=f"set the limit to {least}, or choose fewer classes",
             plugin=name,
         )
     counts = _apportioned(sizes.flatten(), limit, least=1).view_as(sizes)
@@ -173,23 +190,14 @@ def _drawn(labels: Tensor, counts: Tensor, rng: torch.Generator) -> Tensor:
 
 
 def check_splits(splits: Splits, *, name: str) -> Splits:
-    """Refuse a data set that cannot be debugged with, saying why.
+    """Refuse images that are not as their description says.
 
     Raises:
-        DataError: empty, one class only, labels out of range, images of other shapes, NaN, values outside [0, 1].
+        DataError: labels out of range, images of other shapes, NaN, values outside [0, 1].
     """
     spec = splits.spec
-    for part in ("train", "validation", "test"):
+    for part in PARTS:
         images: ImageSet = getattr(splits, part)
-        if len(images) == 0:
-            raise DataError(
-                f"the {part} split is empty",
-                got=f"{len(splits.train)} / {len(splits.validation)} / {len(splits.test)} images "
-                "(train / validation / test)",
-                expected="at least a few images of each class in each split",
-                fix="give more images, or check the paths that they are read from",
-                plugin=name,
-            )
         if images.shape != spec.shape:
             raise DataError(
                 f"images of the {part} split have another shape than the rest",
@@ -197,7 +205,7 @@ def check_splits(splits: Splits, *, name: str) -> Splits:
                 expected=spec.shape,
                 plugin=name,
             )
-        if int(images.labels.max()) >= spec.num_classes:
+        if len(images) and int(images.labels.max()) >= spec.num_classes:
             raise DataError(
                 "a label is out of range",
                 got=f"label {int(images.labels.max())} in the {part} split",
@@ -215,8 +223,18 @@ def check_splits(splits: Splits, *, name: str) -> Splits:
                 plugin=name,
                 error=DataError,
             )
-    present = len(set(splits.train.labels.tolist()))
-    if spec.num_classes < 2 or present < 2:
+    return splits
+
+
+def check_debuggable(splits: Splits, *, name: str) -> Splits:
+    """Refuse a data set that a classifier cannot be debugged with, saying why.
+
+    Raises:
+        DataError: a split is empty, or there is one class only.
+    """
+    _refuse_empty(splits, *PARTS, name=name)
+    present = len(splits.train.labels.unique())  # type: ignore[no-untyped-call]  # torch does not annotate it
+    if present < 2:
         raise DataError(
             "the data hold one class only: there is nothing that a classifier could confuse",
             got=f"{present} class in {len(splits.train)} training images",
@@ -224,6 +242,19 @@ def check_splits(splits: Splits, *, name: str) -> Splits:
             plugin=name,
         )
     return splits
+
+
+def _refuse_empty(splits: Splits, *parts: str, name: str) -> None:
+    for part in parts:
+        if not len(getattr(splits, part)):
+            raise DataError(
+                f"the {part} split is empty",
+                got=f"{len(splits.train)} / {len(splits.validation)} / {len(splits.test)} images "
+                "(train / validation / test)",
+                expected="at least a few images of each class in each split",
+                fix="give more images, or check the paths that they are read from",
+                plugin=name,
+            )
 
 
 def data_hash(splits: Splits) -> str:

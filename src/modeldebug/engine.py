@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save
 
 from . import results
-from .classifier import model_hash
+from .classifier import code_hash, model_hash
 from .config import RunConfig
 from .context import Context
 from .data import data_hash
@@ -68,8 +68,11 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
 
     # the data, and the classifier under test
     splits, spec = prepared.splits, prepared.splits.spec
-    facts = {"data": data_hash(splits), "model": model_hash(prepared.classifier.module)}
-    session.run_stage("data", lambda context: _describe(splits), roles=("dataset",), facts={"data": facts["data"]})
+    module = prepared.classifier.module
+    facts = {"data": data_hash(splits), "model": model_hash(module), "code": code_hash(module)}
+    session.run_stage(
+        "data", lambda context: _describe(splits, facts["data"]), roles=("dataset",), facts={"data": facts["data"]}
+    )
     trained = session.run_stage(
         "classifier",
         lambda context: _ready_classifier(prepared, context),
@@ -232,7 +235,7 @@ def _moved(component: Any, device: torch.device) -> Any:
     return component
 
 
-def _describe(splits: Splits) -> Saved:
+def _describe(splits: Splits, sha256: str) -> Saved:
     parts = {part: getattr(splits, part) for part in ("train", "validation", "test")}
     spec: DataSpec = splits.spec
     return Saved(
@@ -244,7 +247,7 @@ def _describe(splits: Splits) -> Saved:
             "per_class": {
                 name: part.labels.bincount(minlength=spec.num_classes).tolist() for name, part in parts.items()
             },
-            "sha256": data_hash(splits),
+            "sha256": sha256,
         },
     )
 

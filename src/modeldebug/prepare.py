@@ -13,9 +13,10 @@ from torch import nn
 
 from .batches import batch_size_for
 from .classifier import Classifier, detect_output, load_weights
-from .component import ClassifierConfig
+from .component import ClassifierConfig, DatasetConfig
 from .config import Choice, Role, RunConfig
 from .contracts.base import blamed
+from .data import check_debuggable, chosen
 from .errors import ConfigError, DataError, PluginError
 from .rng import derive_seed, isolated_global_rng, rng_for
 from .types import DataSpec, Splits
@@ -77,11 +78,10 @@ def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
     """Load the data, make the classifier, and ask it once: every mismatch is found here.
 
     Raises:
-        DataError, ClassifierError: what does not fit, and what to do.
+        DataError, ClassifierError, ConfigError: what does not fit, and what to do.
     """
     core, device = config.core, resolve_device(config.core.run.device)
-    splits = _load(config, "dataset")
-    others = _load(config, "generator_data") if "generator_data" in config.choices else None
+    splits, others = _load(config)
     if others is not None:
         _check_generator_data(config, splits.spec, others.spec)
     choice = config.choices["classifier"]
@@ -99,7 +99,8 @@ def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
         )
     arrived_training = module.training
     if settings.weights is not None:
-        load_weights(module, Path(settings.weights), trust=trust, name=choice.registered.name)
+        head = source.head if settings.train else ""
+        load_weights(module, Path(settings.weights), trust=trust, name=choice.registered.name, head=head)
     classifier = Classifier(
         module.to(device).eval(),
         splits.spec,
@@ -115,14 +116,63 @@ def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
     return Prepared(splits, others, classifier, source, output, arrived_training)
 
 
-def _load(config: RunConfig, role: Role) -> Splits:
-    """The data set of a role. Both roles draw alike: other classes of the same data set are split in the same way, so
-    that no validation or test image of the classifier is a training image of the generator."""
+def _load(config: RunConfig) -> tuple[Splits, Splits | None]:
+    """The classifier's data, and the generator's where they are others. One data set is loaded and split once for both,
+    so that no validation or test image of the classifier is a training image of the generator."""
+    own, others = config.choices["dataset"], config.choices.get("generator_data")
+    shared = others is not None and _share_images(own, others)
+    whole, rng = _load_all(config, own)
+    splits = check_debuggable(_chosen(whole, own, rng), name=own.registered.name)
+    if others is None:
+        return splits, None
+    if not shared:
+        whole, rng = _load_all(config, others)
+    return splits, _chosen(whole, others, rng)
+
+
+def _load_all(config: RunConfig, choice: Choice) -> tuple[Splits, torch.Generator]:
+    """A whole data set, split, and the generator that split it."""
     seed = config.core.run.seed
-    dataset = make(config, role)
-    with isolated_global_rng(derive_seed(seed, "data", "global")), blamed_on(config.choices[role], "loading"):
-        splits: Splits = dataset.load(rng_for(seed, "data"))
-    return splits
+    dataset, rng = make(config, choice.role), rng_for(seed, "data")
+    with isolated_global_rng(derive_seed(seed, "data", "global")), blamed_on(choice, "loading"):
+        return dataset.load_all(rng), rng
+
+
+def _chosen(whole: Splits, choice: Choice, rng: torch.Generator) -> Splits:
+    """The images that a role asks for. `rng` stays as it is: the other role's choice draws from the same state."""
+    settings = choice.config
+    assert isinstance(settings, DatasetConfig)  # else `load_all` refused it
+    return chosen(whole, settings.classes, settings.limit, rng=rng.clone_state(), name=choice.registered.name)
+
+
+def _share_images(own: Choice, others: Choice) -> bool:
+    """Whether two choices are from one data set. Those of one component are, unless they read from different paths.
+
+    Raises:
+        ConfigError: they are, but another setting differs, by which the data could be split in another way.
+    """
+    if own.registered != others.registered:
+        return False
+    ours, theirs = own.to_dict(), others.to_dict()
+    differing = [name for name in ours if name not in DatasetConfig.model_fields and ours[name] != theirs[name]]
+    if any(_is_path(settings[name]) for name in differing for settings in (ours, theirs)):
+        return False
+    if differing:
+        name = differing[0]
+        raise ConfigError(
+            "the generator's data are the classifier's, perhaps split in another way: it could learn from images that "
+            "the classifier is validated or tested on",
+            got=f"generator_data.{name}={theirs[name]}, dataset.{name}={ours[name]}",
+            expected="the same settings but for classes and limit, or a path to other data",
+            fix=f"give generator_data.{name} and dataset.{name} the same value, or choose another data set",
+            plugin=own.registered.name,
+        )
+    return True
+
+
+def _is_path(value: object) -> bool:
+    """Paths in settings are absolute (`AbsolutePath`)."""
+    return isinstance(value, str) and Path(value).is_absolute()
 
 
 def _check_generator_data(config: RunConfig, spec: DataSpec, other: DataSpec) -> None:

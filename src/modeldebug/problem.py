@@ -144,26 +144,24 @@ class Problem:
             condition: (n,) int64, the class told to a conditional decoder; the origin's by default.
 
         Raises:
-            PluginError: codes or origins of another shape, dtype or range, or nothing says which label is expected.
+            PluginError: codes, origins or conditions of another shape, dtype or range, or nothing says which label is
+                expected.
             ClassifierError: the classifier raises, or answers with another shape, or NaN.
         """
         check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self._searcher)
         condition = self._condition(len(z), origin, condition)
-        x = self._decode(z, condition)
-        probs = self._classify(x)
-        expected = self._expected(origin, condition)
-        failing = ~self._is_allowed(probs, expected)
+        probs, failing, images = self._ask(z, None, condition, self._expected(origin, condition))
         first, memory = self._memory.count, self._memory
         nowhere = torch.full((len(z),), -1, dtype=torch.int64)
         for store, rows in (
             (memory.z, z.detach().clone()),  # a searcher may go on with its own tensors as it likes
-            (memory.x, x[failing]),
             (memory.place, torch.where(failing, memory.failed + failing.cumsum(0) - 1, -1)),
             (memory.probs, probs),
             (memory.condition, nowhere if condition is None else condition.clone()),
             (memory.origin, nowhere if origin is None else origin.clone()),
         ):
             store.append(rows)
+        memory.x += images
         memory.count += len(z)
         memory.failed += int(failing.sum())
         return Evaluation(torch.arange(first, memory.count), probs.clone(), failing)
@@ -204,31 +202,18 @@ class Problem:
             PluginError: candidates break the contract, or are not what was evaluated under their ids.
             ClassifierError: as `evaluate`.
         """
-        origin = candidates.origin
-        z: Tensor | None
+        z, origin = candidates.z, candidates.origin
         if candidates.evaluation is not None:
             z, probs, condition = self._recall(candidates, candidates.evaluation, searcher)
+            expected = self._expected(origin, condition)
+            bad = ~self._is_allowed(probs, expected)
+            images = self._recall_images(candidates.evaluation[bad])
         else:
             condition = self._condition(len(candidates), origin, candidates.condition)
-            z = candidates.z
-            if z is not None:
-                check_tensor("a candidate", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=searcher)
-            given = candidates.x if z is None else self._decode(z, condition)
-            assert given is not None  # candidates have a code or an image
-            x = given
-            check_tensor(
-                "a candidate image",
-                x,
-                shape=("n", *self._classifier.spec.shape),
-                dtype=torch.float32,
-                low=0,
-                high=1,
-                plugin=searcher,
-            )
-            probs = self._classify(x)
-        expected = self._expected(origin, condition)
-        bad = ~self._is_allowed(probs, expected)
-        images = x[bad] if candidates.evaluation is None else self._recall_images(candidates.evaluation[bad])
+            expected = self._expected(origin, condition)
+            self._check(candidates, searcher)
+            probs, bad, parts = self._ask(z, candidates.x, condition, expected)
+            images = torch.cat(parts)
         self._memory = _Remembered()
         rows = torch.full((len(candidates),), -1) if origin is None else self.origins.index[origin]
         nothing = torch.full((len(candidates),), torch.nan)
@@ -244,6 +229,41 @@ class Problem:
             z=None if z is None else z[bad],
             condition=None if condition is None else condition[bad],
         )
+
+    def _check(self, candidates: Candidates, searcher: str) -> None:
+        """Refuse codes that the generator, or images that the classifier, cannot be given."""
+        if candidates.z is not None:
+            shape = ("n", self.latent_size)
+            check_tensor("a candidate", candidates.z, shape=shape, dtype=torch.float32, plugin=searcher)
+        else:
+            check_tensor(
+                "a candidate image",
+                candidates.x,
+                shape=("n", *self.image_shape),
+                dtype=torch.float32,
+                low=0,
+                high=1,
+                plugin=searcher,
+            )
+
+    def _ask(
+        self, z: Tensor | None, x: Tensor | None, condition: Tensor | None, expected: Tensor
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """The classifier's answers (n, k) to images or decoded codes, which of them fail (n,), and the images of those.
+
+        One batch at a time is decoded and classified: other images than failures are never held beyond their batch.
+        """
+        answers, failing, images = [], [], []
+        for start in range(0, max(len(expected), 1), self._batch_size):
+            rows = slice(start, start + self._batch_size)
+            codes, given, told = (None if t is None else t[rows] for t in (z, x, condition))
+            if given is None:
+                given = in_batches(self._generator.decode, self._batch_size, self._device, codes, told)
+            self.meter.queries += len(given)
+            answers.append(self._classifier.probs(given))
+            failing.append(~self._is_allowed(answers[-1], expected[rows]))
+            images.append(given[failing[-1]])
+        return torch.cat(answers), torch.cat(failing), images
 
     def _recall(self, candidates: Candidates, rows: Tensor, searcher: str) -> tuple[Tensor, Tensor, Tensor | None]:
         """What was evaluated under these ids, once it is sure that it was these codes."""
@@ -281,15 +301,24 @@ class Problem:
 
     def _recall_images(self, rows: Tensor) -> Tensor:
         """The images (n, c, h, w) of evaluations that failed."""
+        images, end = torch.empty(len(rows), *self.image_shape), 0
         if not len(rows):
-            return torch.empty(0, *self.image_shape)
-        return torch.cat(self._memory.x)[torch.cat(self._memory.place)[rows]]
+            return images
+        place = torch.cat(self._memory.place)[rows]
+        for part in self._memory.x:  # straight into place: images are held once
+            start, end = end, end + len(part)
+            here = (place >= start) & (place < end)
+            images[here] = part[place[here] - start]
+        return images
 
     def _condition(self, n: int, origin: Tensor | None, condition: Tensor | None) -> Tensor | None:
         """The class that the decoder is told: the given one, else the origin's, if origins have one."""
         if origin is not None:
             last = len(self.origins) - 1
             check_tensor("origin", origin, shape=(n,), dtype=torch.int64, low=0, high=last, plugin=self._searcher)
+        if condition is not None:
+            last = self.num_classes - 1
+            check_tensor("condition", condition, shape=(n,), dtype=torch.int64, low=0, high=last, plugin=self._searcher)
         if condition is None and origin is not None and self.origins.condition is not None:
             return self.origins.condition[origin]
         return condition
@@ -306,13 +335,6 @@ class Problem:
             expected="origins, or a conditional generator",
             plugin=self._searcher,
         )
-
-    def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        return in_batches(self._generator.decode, self._batch_size, self._device, z, condition)
-
-    def _classify(self, x: Tensor) -> Tensor:
-        self.meter.queries += len(x)
-        return self._classifier.probs(x)
 
     def _is_allowed(self, probs: Tensor, expected: Tensor) -> Tensor:
         return self.target.allowed(expected, self.num_classes).gather(1, probs.argmax(1, keepdim=True))[:, 0]

@@ -57,7 +57,7 @@ def summarise(store: RunStore) -> dict[str, Any]:
         "warnings": [w for w in (info["gate"]["warning"],) if w],
         "seconds": {"total": round(sum(seconds.values()), 3), **seconds},
         "preset": store.manifest["preset"],
-        "budget": store.manifest.get("budget"),
+        "budget": store.manifest["budget"],
         "seed": store.manifest["config"]["run"]["seed"],
         "versions": store.manifest["versions"],
     }

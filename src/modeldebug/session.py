@@ -28,6 +28,7 @@ from .store import RunStore, Saved
 from .types import DataSpec
 
 SMALL_IMAGE = 16 * 16  # pixels
+DECIDING = ("modeldebug", "torch", "numpy", "scikit-learn")  # packages whose versions decide a stage's result
 
 
 class Session:
@@ -108,8 +109,8 @@ class Session:
         parts = {
             "stage": name,
             "seed": self.seed,
-            "core": version("modeldebug"),
-            "torch": torch.__version__,
+            "versions": {name: version(name) for name in DECIDING},
+            "machine": [str(self.device), self.config.core.run.threads],
             "components": used,
             "sections": {s: getattr(self.config.core, s).model_dump(mode="json") for s in sections},
             "after": [self.keys[stage] for stage in after],
@@ -124,7 +125,7 @@ class Session:
 
 def _reused(store: RunStore) -> RunStore | None:
     """The run whose stages this one takes over; None where there is none, or none any more."""
-    folder = store.manifest.get("reuse")
+    folder = store.manifest["reuse"]
     try:
         return None if folder is None else RunStore.open(Path(folder))
     except RunFolderError:
@@ -133,7 +134,7 @@ def _reused(store: RunStore) -> RunStore | None:
 
 def new_manifest(config: RunConfig) -> dict[str, Any]:
     """What is known of a run before any work."""
-    names = ("modeldebug", "torch", "numpy", "scikit-learn", "pluggy", "pydantic", "safetensors")
+    names = (*DECIDING, "pluggy", "pydantic", "safetensors")
     return {
         "status": "new",
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
@@ -141,6 +142,7 @@ def new_manifest(config: RunConfig) -> dict[str, Any]:
         "plugins": list(config.plugins),
         "preset": config.preset,
         "budget": config.budget,
+        "reuse": None,
         "config": config.to_dict(),
         "sources": dict(config.sources),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in names}},

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from .errors import RunFolderError
 
-FORMAT = 1
+FORMAT = 2
 CHECKPOINT_SECONDS = 10.0
 
 
@@ -247,17 +247,25 @@ class RunStore:
         return Saved({} if packed is None else load_tensors(packed), json.loads(contents[f"{stage}.json"]))
 
     def take_over(self, stage: str, key: str, other: RunStore) -> bool:
-        """Copy a stage of another run, where that has finished it under the same key; whether it has.
+        """Copy a stage of another run, where that has finished it under the same key and its files are whole; whether
+        that is so.
 
         Raises:
-            RunFolderError: its files are missing or damaged, or cannot be written here.
+            RunFolderError: it cannot be written here.
         """
         entry = other.manifest["stages"].get(stage)
         if entry is None or entry["key"] != key:
             return False
-        other.load_stage(stage, key)  # holds its files against their hashes
-        for name in entry["files"]:
-            self.write(f"stages/{name}", (other.path / "stages" / name).read_bytes())
+        contents = {}
+        for name, digest in entry["files"].items():
+            try:
+                contents[name] = (other.path / "stages" / name).read_bytes()
+            except OSError:
+                return False
+            if hashlib.sha256(contents[name]).hexdigest() != digest:
+                return False
+        for name, content in contents.items():
+            self.write(f"stages/{name}", content)
         self.manifest["stages"][stage] = entry
         self.save_manifest()
         return True

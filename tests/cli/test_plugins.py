@@ -11,7 +11,12 @@ from .conftest import Invoke
 
 def test_list_shows_each_plugin_with_its_distribution_and_what_it_offers(invoke: Invoke) -> None:
     text = " ".join(invoke("plugins", "list").stdout.split())
-    for expected in ("defuse modeldebug 0.1.0 ok", "searcher beta-noise", "preset defuse, tiny,", "mnist, fashion-mnist,"):
+    for expected in (
+        "defuse modeldebug 0.1.0 ok",
+        "searcher beta-noise",
+        "preset defuse, tiny,",
+        "mnist, fashion-mnist,",
+    ):
         assert expected in text
 
 

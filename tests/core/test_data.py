@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from modeldebug import DataError, DatasetConfig, DatasetSource, DataSpec, ImageSet, Splits, hold_out, rng_for, split
-from modeldebug.data import check_splits, data_hash, limited, narrowed
+from modeldebug.data import check_debuggable, check_splits, chosen, data_hash, limited, narrowed
 
 CLASSES = ("a", "b", "c")
 
@@ -77,13 +77,21 @@ def broken(images=None, labels=None, *, part="test", spec=None):
 )  # fmt: skip
 def test_data_that_cannot_be_debugged_with_are_refused(splits, words):
     with pytest.raises(DataError, match=words) as caught:
-        check_splits(splits(), name="datasets:mine")
+        check_debuggable(check_splits(splits(), name="datasets:mine"), name="datasets:mine")
     assert "datasets:mine" in str(caught.value)
 
 
 def test_good_data_pass():
     splits = splits_of()
-    assert check_splits(splits, name="mine") is splits
+    assert check_debuggable(check_splits(splits, name="mine"), name="mine") is splits
+
+
+def test_data_need_a_second_class_and_every_split_only_where_a_classifier_is_debugged():
+    whole = splits_of()
+    none = whole.test.subset(torch.arange(0))
+    training_alone = Splits(whole.spec, whole.train.subset(whole.train.labels == 1), none, none)
+    assert check_splits(training_alone, name="mine") is training_alone
+    assert chosen(training_alone, ("b",), None, rng=rng_for(0), name="mine").spec.classes == ("b",)
 
 
 @pytest.mark.parametrize(
@@ -239,6 +247,14 @@ def test_limit_that_is_no_limit_changes_nothing():
     assert limited(splits, 100, rng=rng_for(0), name="mine") is splits
 
 
+def test_a_choice_without_a_training_image_is_refused():
+    whole = splits_of()
+    without = Splits(whole.spec, whole.train.subset(whole.train.labels != 1), whole.validation, whole.test)
+    with pytest.raises(DataError, match="the train split is empty") as caught:
+        chosen(without, ("b",), None, rng=rng_for(0), name="datasets:mine")
+    assert "datasets:mine" in str(caught.value)
+
+
 def test_limit_below_one_image_a_class_and_split_is_refused():
     with pytest.raises(DataError, match="at least 9: one image of each class in each split"):
         limited(splits_of(), 8, rng=rng_for(0), name="mine")
@@ -269,3 +285,12 @@ def test_classes_and_limit_work_for_data_sets_that_know_nothing_of_them():
 def test_one_class_alone_is_refused():
     with pytest.raises(DataError, match="one class only"):
         Mine(DatasetConfig(classes=("b",))).load(rng_for(0))
+
+
+def test_what_is_loaded_is_chosen_from_all_with_the_generator_that_split_them():
+    rng = rng_for(0)
+    whole = Mine(DatasetConfig(classes=("b", "c"), limit=20)).load_all(rng)
+    assert len(whole.train) + len(whole.validation) + len(whole.test) == 90
+    assert data_hash(chosen(whole, ("b", "c"), 20, rng=rng, name="mine")) == data_hash(
+        Mine(DatasetConfig(classes=("b", "c"), limit=20)).load(rng_for(0))
+    )

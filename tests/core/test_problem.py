@@ -1,9 +1,12 @@
+import weakref
+
 import pytest
 import torch
 
-from modeldebug import Candidates, Origins, PluginError, Problem, rng_for
+from modeldebug import Candidates, ComponentConfig, Origins, PluginError, Problem, rng_for
 from modeldebug.problem import Misclassified
 from modeldebug.testing import known_problem
+from modeldebug.testing.problems import PlantedGenerator
 
 KNOWN = known_problem()
 
@@ -65,6 +68,47 @@ def test_judged_failures_are_the_same_with_and_without_evaluation(problem):
 def test_success_is_what_the_core_finds_not_what_a_searcher_claims(problem):
     origin = torch.zeros(24, dtype=torch.int64) + torch.arange(24)
     assert len(judge(problem, z=KNOWN.origins.z, origin=origin)) == 0
+
+
+class RemembersImages(PlantedGenerator):
+    """Knows how many batches of its images are in memory at most when it is asked for the next."""
+
+    alive = most = 0
+
+    def _decode(self, z, condition):
+        self.most = max(self.most, self.alive)
+        images = super()._decode(z, condition).numpy().copy()
+        self.alive += 1
+        weakref.finalize(images, self._gone)  # when no tensor has these values any more
+        return torch.from_numpy(images)
+
+    def _gone(self):
+        self.alive -= 1
+
+
+@pytest.mark.parametrize("evaluated", [True, False])
+def test_images_are_held_for_one_batch_and_only_failures_stay(evaluated):
+    generator = RemembersImages(ComponentConfig(), KNOWN.spec)
+    problem = Problem(generator, KNOWN.classifier, KNOWN.origins, batch_size=64)
+    z, origin = torch.cat([codes(300), in_ball(10)[0]]), torch.zeros(310, dtype=torch.int64)
+    if evaluated:
+        evaluation = problem.evaluate(z, origin=origin).id
+        failures = judge(problem, z=z, origin=origin, evaluation=evaluation)
+    else:
+        failures = judge(problem, z=z, origin=origin)
+    assert generator.most <= 1
+    assert generator.alive == 0
+    assert torch.equal(failures.x, KNOWN.generator.decode(failures.z))
+    assert 0 < len(failures) < 310
+
+
+def test_images_of_several_evaluations_are_found_again_in_any_order(problem):
+    z, origin = torch.cat([in_ball(100)[0], codes(50)]), torch.arange(150) % 24
+    ids = torch.cat([problem.evaluate(z[rows], origin=origin[rows]).id for rows in torch.arange(150).split(70)])
+    order = torch.randperm(150, generator=rng_for(0))
+    failures = judge(problem, z=z[order], origin=origin[order], evaluation=ids[order])
+    assert torch.equal(failures.x, KNOWN.generator.decode(failures.z))
+    assert len(failures) >= 100
 
 
 def test_failure_keeps_its_code_image_origin_and_distance(problem):
@@ -143,6 +187,13 @@ def test_no_candidates_are_no_failures(problem):
 def test_codes_and_origins_that_do_not_fit_are_refused(problem, z, origin, words):
     with pytest.raises(PluginError, match=words):
         problem.evaluate(z, origin=origin)
+
+
+@pytest.mark.parametrize("condition", [torch.full((64,), 1), torch.full((200,), 1), torch.full((128,), 4)])
+def test_conditions_that_do_not_fit_are_refused(problem, condition):
+    with pytest.raises(PluginError, match="condition"):
+        problem.evaluate(codes(128), condition=condition)  # two batches
+    assert problem.meter.queries == 0
 
 
 def test_plain_images_can_be_candidates(problem):

@@ -294,9 +294,13 @@ def test_a_stage_of_another_run_is_taken_over_under_its_key_only(finished, tmp_p
     assert torch.equal(RunStore.open(other.path).load_stage("search", "key").tensors["z"], torch.arange(6.0).view(3, 2))
 
 
-def test_a_damaged_stage_of_another_run_is_refused(finished, tmp_path):
+@pytest.mark.parametrize("damage", ["changed", "missing"])
+def test_a_damaged_stage_of_another_run_is_not_taken_over(finished, tmp_path, damage):
     other = RunStore.create(tmp_path / "other", {})
-    (finished.path / "stages/search.json").write_text("{}")
-    with pytest.raises(RunFolderError, match="damaged"):
-        other.take_over("search", "key", finished)
+    file = finished.path / "stages/search.safetensors"
+    file.unlink()
+    if damage == "changed":
+        file.write_bytes(b"{}")
+    assert not other.take_over("search", "key", finished)
+    assert files(other) == ["manifest.json"]
     assert not other.finished("search")

@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from modeldebug import ClassifierError
-from modeldebug.classifier import load_weights, model_hash
+from modeldebug.classifier import code_hash, load_weights, model_hash
 
 
 def make(seed=0):
@@ -109,3 +109,21 @@ def test_refused_weights_leave_the_module_as_it_was(tmp_path, trained):
     with pytest.raises(ClassifierError):
         load_weights(module, tmp_path / "w.pt", trust=False, name="mine")
     assert model_hash(module) == before
+
+
+class Doubling(nn.Module):
+    def forward(self, x):
+        return 2 * x
+
+
+class Tripling(nn.Module):
+    def forward(self, x):
+        return 3 * x
+
+
+def test_networks_of_the_same_weights_that_compute_otherwise_have_another_code():
+    two, three = nn.Sequential(nn.Linear(2, 2), Doubling()), nn.Sequential(nn.Linear(2, 2), Tripling())
+    three.load_state_dict(two.state_dict())
+    assert model_hash(two) == model_hash(three)
+    assert code_hash(two) != code_hash(three)
+    assert code_hash(two) == code_hash(nn.Sequential(Doubling(), nn.ReLU(), Doubling()))

@@ -7,16 +7,33 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
 from torch import Tensor
 
 import modeldebug
-from modeldebug import Component, ComponentConfig, ConfigError, Context, DataError, DataSpec, ImageSet, Run, Splits
+from modeldebug import (
+    AbsolutePath,
+    Component,
+    ComponentConfig,
+    ConfigError,
+    Context,
+    DataError,
+    DatasetConfig,
+    DatasetSource,
+    DataSpec,
+    ImageSet,
+    Run,
+    Splits,
+    hold_out,
+    rng_for,
+)
 from modeldebug.check import check
 from modeldebug.config import Layer, RunConfig, resolve
+from modeldebug.data import data_hash
+from modeldebug.prepare import prepare
 from modeldebug.registry import Registry
 from modeldebug.report.reproduce import command
 from modeldebug.store import RunStore, Saved
@@ -58,6 +75,45 @@ def fewer() -> Splits:
     """The classifier's data, with half of its training images."""
     splits = known_problem().splits
     return replace(splits, train=splits.train.subset(torch.arange(0, len(splits.train), 2)))
+
+
+def training_alone() -> Splits:
+    """Images of one class that the classifier's data lack, and nothing to validate or test on."""
+    images = other().train.images
+    train = ImageSet(images, torch.zeros(len(images), dtype=torch.int64))
+    none = train.subset(torch.arange(0))
+    return Splits(DataSpec((1, 8, 8), ("novel",)), train, none, none)
+
+
+def nothing() -> Splits:
+    """No training image."""
+    splits = known_problem().splits
+    return replace(splits, train=splits.train.subset(torch.arange(0)))
+
+
+class HeldOutConfig(DatasetConfig):
+    validation: int = 100
+    root: AbsolutePath | None = None
+
+
+class HeldOut(DatasetSource[HeldOutConfig]):
+    """The known problem's images, of which as many as asked for are held out for validation."""
+
+    Config = HeldOutConfig
+    read: ClassVar[list[int]] = []
+
+    def _load(self, rng: torch.Generator) -> Splits:
+        self.read.append(self.config.validation)
+        splits = known_problem().splits
+        rest, validation = hold_out(splits.train, self.config.validation, rng=rng)
+        return replace(splits, train=rest, validation=validation)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """What has been read of `HeldOut` since."""
+    monkeypatch.setattr(HeldOut, "read", [])
+    return HeldOut.read
 
 
 def colour() -> Splits:
@@ -135,7 +191,8 @@ def test_what_is_inherited_says_so_and_is_left_out_of_the_command_that_does_the_
     assert config.sources["generator_data.use"] == "dataset"
     assert config.sources["generator_data.classes"] == "a test"
     manifest = {
-        "plugins": config.plugins, "preset": config.preset, "config": config.to_dict(), "sources": config.sources,
+        "plugins": config.plugins, "preset": config.preset, "budget": config.budget, "config": config.to_dict(),
+        "sources": config.sources,
     }  # fmt: skip
     words = shlex.split(command(manifest))
     assert [w for w in words if w.startswith("generator_data.")] == [
@@ -146,6 +203,49 @@ def test_what_is_inherited_says_so_and_is_left_out_of_the_command_that_does_the_
 def test_a_data_set_of_its_own_inherits_nothing() -> None:
     config = configured(dataset={**planted.SETTINGS["dataset"], "limit": 600}, generator_data=use("other"))
     assert config.choices["generator_data"].to_dict()["limit"] is None
+
+
+def test_one_data_set_is_read_once_however_each_role_chooses_from_it(read: list[int]) -> None:
+    ours, theirs = {"limit": 300}, {"classes": ["dark-dark", "bright-dark"], "limit": 120}
+    for use_again in ({}, use("HeldOut")):
+        config = configured(dataset=use("HeldOut", **ours), generator_data={**use_again, **theirs})
+        prepared = prepare(config)
+        assert read == [100]
+        assert prepared.legitimate.train.storage is prepared.splits.train.storage
+        for splits, settings in ((prepared.splits, ours), (prepared.legitimate, theirs)):
+            alone = HeldOut(HeldOutConfig.model_validate(settings)).load(rng_for(config.core.run.seed, "data"))
+            assert data_hash(splits) == data_hash(alone)
+        read.clear()
+
+
+def test_one_data_set_split_in_two_ways_is_refused_before_it_is_read(read: list[int]) -> None:
+    for use_again in ({}, use("HeldOut")):
+        with pytest.raises(ConfigError, match="validated or tested on") as caught:
+            prepare(configured(dataset=use("HeldOut"), generator_data={**use_again, "validation": 50}))
+        assert "generator_data.validation=50, dataset.validation=100" in str(caught.value)
+    assert read == []
+
+
+def test_the_same_component_with_another_path_is_another_data_set(read: list[int], tmp_path: Path) -> None:
+    prepare(configured(dataset=use("HeldOut"), generator_data={"root": str(tmp_path), "validation": 50}))
+    assert read == [100, 50]
+
+
+def test_a_generator_learns_from_one_class_without_validation_or_test_images(tmp_path: Path) -> None:
+    run = debug(tmp_path / "run", generator_data=use("training_alone"))
+    assert run.results["generator_data"] == {
+        "dataset": f"{__name__}:training_alone", "images": 40, "classes": ["novel"],
+    }  # fmt: skip
+    assert prepare(configured(generator_data={"classes": ["dark-dark"]})).legitimate.spec.classes == ("dark-dark",)
+
+
+def test_a_generator_needs_training_images_and_a_classifier_two_classes() -> None:
+    with pytest.raises(DataError, match="the train split is empty"):
+        prepare(configured(generator_data=use("nothing")))
+    with pytest.raises(DataError, match="one class only"):
+        prepare(configured(dataset={"classes": ["dark-dark"]}))
+    with pytest.raises(DataError, match="the validation split is empty"):
+        prepare(configured(dataset=use("training_alone")))
 
 
 def test_images_of_another_shape_are_refused_naming_both(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from modeldebug_classifiers.resnet18 import ResNet18
 from torch import nn
 
 from modeldebug import Classifier, ClassifierError, Context, DataSpec
+from modeldebug.classifier import load_weights
 from modeldebug.testing import known_problem
 
 TEN = tuple(map(str, range(10)))
@@ -89,27 +90,35 @@ def test_resnet18_takes_any_number_of_channels(channels):
     assert resnet18(channels)._make().eval()(torch.zeros(2, channels, 32, 32)).shape == (2, 10)
 
 
-def test_resnet18_starts_from_pretrained_weights_but_for_its_last_layer(tmp_path):
+def test_resnet18_starts_from_weights_for_other_classes_but_for_its_last_layer(tmp_path):
     pretrained = resnet18(classes=tuple(map(str, range(20))))._make()
     torch.save(pretrained.state_dict(), tmp_path / "w.pt")
-    network = resnet18(pretrained=str(tmp_path / "w.pt"))._make()
+    source = resnet18()
+    network = source._make()
+    load_weights(network, tmp_path / "w.pt", trust=False, name="resnet18", head=source.head)
     assert network.fc.weight.shape == (10, 512)
     for name, value in pretrained.state_dict().items():
         assert name.startswith("fc.") or torch.equal(network.state_dict()[name], value), name
 
 
-@pytest.mark.parametrize("broken", ["missing", "shape", "no file"])
-def test_pretrained_weights_that_do_not_fit_are_refused(tmp_path, broken):
+@pytest.mark.parametrize("broken", ["missing", "shape"])
+def test_weights_that_do_not_fit_but_for_the_last_layer_are_refused(tmp_path, broken):
     state = resnet18()._make().state_dict()
     if broken == "missing":
         del state["layer3.0.conv1.weight"]
-    elif broken == "shape":
+    else:
         state["conv1.weight"] = torch.zeros(64, 1, 7, 7)
-    if broken != "no file":
-        torch.save(state, tmp_path / "w.pt")
-    expected = "no weights file" if broken == "no file" else "not those of a ResNet18"
-    with pytest.raises(ClassifierError, match=expected):
-        resnet18(pretrained=str(tmp_path / "w.pt"))._make()
+    torch.save(state, tmp_path / "w.pt")
+    with pytest.raises(ClassifierError, match="do not fit the classifier"):
+        load_weights(resnet18()._make(), tmp_path / "w.pt", trust=False, name="resnet18", head="fc.")
+
+
+def test_the_last_layer_is_taken_from_the_file_where_it_fits(tmp_path):
+    state = resnet18()._make().state_dict()
+    torch.save(state, tmp_path / "w.pt")
+    network = resnet18()._make()
+    load_weights(network, tmp_path / "w.pt", trust=False, name="resnet18", head="fc.")
+    assert torch.equal(network.fc.weight, state["fc.weight"])
 
 
 def test_torchvisions_network_is_taken_where_it_is_installed(monkeypatch):

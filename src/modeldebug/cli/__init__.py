@@ -34,7 +34,7 @@ def program(context: click.Context) -> None:
     """Find, group, label and fix the errors of an image classifier that its test set never shows.
 
     \b
-    A first run, which needs no data and no network (about a minute):
+    A first run, which needs no data and no network (a little over a minute):
       modeldebug run --plugins defuse
     Before a run on a model and data of your own:
       modeldebug check --classifier my_models:make --dataset arrays \\

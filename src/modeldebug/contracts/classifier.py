@@ -18,6 +18,10 @@ ClassifierConfigT = TypeVar("ClassifierConfigT", bound=ClassifierConfig)
 class ClassifierSource(Contract[ClassifierConfigT]):
     """Makes the module under test, and trains it where the settings ask for that.
 
+    Attributes:
+        head: what the names of the last layer's weights begin with. Where the run trains the classifier, a weights file
+            for other classes will do then: the last layer starts from random weights. Empty: it must fit as a whole.
+
     Example::
 
         class Linear(ClassifierSource[ClassifierConfig]):
@@ -29,6 +33,8 @@ class ClassifierSource(Contract[ClassifierConfigT]):
                 loss = lambda x, y, step: nn.functional.cross_entropy(module(x), y)
                 train_network(module, loss, data.train, optimizer=adam, epochs=5, batch_size=64, context=context)
     """
+
+    head: str = ""
 
     @abstractmethod
     def _make(self) -> nn.Module:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import torch
 
 from ..component import DatasetConfig
-from ..data import check_splits, limited, narrowed
+from ..data import check_debuggable, check_splits, chosen
 from ..errors import PluginError
 from ..types import Splits
 
@@ -38,6 +38,16 @@ class DatasetSource(ABC, Generic[DatasetConfigT]):
             DataError: for files that are missing, data that cannot be debugged with, or classes that are not there.
             PluginError: the settings do not extend `DatasetConfig`.
         """
+        splits, config = self.load_all(rng), self.config
+        return check_debuggable(chosen(splits, config.classes, config.limit, rng=rng, name=self.name), name=self.name)
+
+    def load_all(self, rng: torch.Generator) -> Splits:
+        """The whole data set, split, before `classes` and `limit` choose from it: whoever needs two choices reads the
+        images once.
+
+        Raises:
+            DataError, PluginError: as `load`; an empty split or a single class is no error here.
+        """
         settings: object = self.config
         if not isinstance(settings, DatasetConfig):
             raise PluginError(
@@ -47,12 +57,7 @@ class DatasetSource(ABC, Generic[DatasetConfigT]):
                 fix="derive the settings of the component from modeldebug.DatasetConfig",
                 plugin=self.name,
             )
-        splits = check_splits(self._load(rng), name=self.name)
-        if settings.classes is not None:
-            splits = check_splits(narrowed(splits, settings.classes, name=self.name), name=self.name)
-        if settings.limit is not None:
-            splits = check_splits(limited(splits, settings.limit, rng=rng, name=self.name), name=self.name)
-        return splits
+        return check_splits(self._load(rng), name=self.name)
 
     @abstractmethod
     def _load(self, rng: torch.Generator) -> Splits: ...

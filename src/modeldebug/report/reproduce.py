@@ -40,7 +40,7 @@ def command(manifest: Manifest, changes: Settings | None = None) -> str:
     words = ["modeldebug", "run", "--plugins", ",".join(manifest["plugins"])]
     if manifest["preset"] is not None:
         words += ["--preset", manifest["preset"]]
-    if manifest.get("budget") is not None:
+    if manifest["budget"] is not None:
         words += ["--set", f"budget={manifest['budget']}"]
     words += ["--seed", str(manifest["config"]["run"]["seed"])]
     for section, given in settings.items():
@@ -77,7 +77,7 @@ def python_call(manifest: Manifest) -> str:
         *(f"{name}={name}" for role, name in (("classifier", "model"), ("dataset", "dataset")) if role in objects),
         f"plugins={list(manifest['plugins'])!r}",
         f"preset={manifest['preset']!r}",
-        *([f"budget={manifest['budget']!r}"] if manifest.get("budget") is not None else []),
+        *([f"budget={manifest['budget']!r}"] if manifest["budget"] is not None else []),
         f"settings={pprint.pformat({k: v for k, v in settings.items() if v}, width=88, sort_dicts=False)}",
     ]
     return "modeldebug.run(\n    {},\n)".format(",\n    ".join(arguments).replace("\n ", "\n     "))
