@@ -25,10 +25,10 @@ def train_classifier(
         PluginError: training diverged.
 
     >>> from modeldebug.testing import known_problem
-    >>> k, network = known_problem(), nn.Sequential(nn.Flatten(), nn.Linear(64, 4))
-    >>> adam = torch.optim.Adam(network.parameters(), lr=0.05)
-    >>> config = TrainedConfig(epochs=5, batch_size=64)
-    >>> train_classifier(network, k.splits, Context.quiet(seed=0), config=config, optimizer=adam, name="linear")
+    >>> k, network = known_problem(), nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 4))
+    >>> adam = torch.optim.Adam(network.parameters(), lr=0.01)
+    >>> config = TrainedConfig(epochs=20)
+    >>> train_classifier(network, k.splits, Context.quiet(seed=0), config=config, optimizer=adam, name="mine")
     >>> Classifier(network, k.spec).accuracy(k.splits.test) > 0.9
     True
     """

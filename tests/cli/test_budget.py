@@ -80,7 +80,7 @@ def test_a_budget_of_a_preset_without_any_is_an_error_that_says_so(invoke: Invok
 
 def test_list_and_info_show_the_budgets_of_a_preset(invoke: Invoke) -> None:
     listed = " ".join(invoke("plugins", "list").stdout.split())
-    assert "preset planted (quick or long), preset plain" in listed
+    assert "preset planted (quick or long), plain" in listed
     assert "budgets quick, long (the first is the default)" in " ".join(
         invoke("plugins", "info", "scaled").stdout.split()
     )

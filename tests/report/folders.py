@@ -100,6 +100,8 @@ def _manifest(made: Made) -> dict[str, Any]:
         "created": "2026-01-02T03:04:05+0000",
         "plugins": ["defuse"],
         "preset": "defuse",
+        "budget": None,
+        "reuse": None,
         "config": config,
         "sources": sources,
         "versions": {"python": "3.11.0", "modeldebug": "0.1.0", "torch": "2.13.0"},
