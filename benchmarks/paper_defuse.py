@@ -23,15 +23,17 @@ from modeldebug.config import parse_assignment
 PRESETS = {"mnist": "defuse-mnist", "fashion-mnist": "defuse-fashion"}
 LITERAL = {"center": False, "scale": 1.0}
 QUICK = {  # settings for which a run takes seconds, and its figures mean nothing
-    "dataset": {"limit": 3000},
-    "classifier": {"epochs": 3},
-    "generator": {"epochs": 12, "batch_size": 32},
-    "searcher": {"draws": 10},
-    "labeler": {"epochs": 6, "members": 2},
-    "auditor": {"epochs": 6, "members": 2},
-    "corrector": {"lambdas": [0.1, 1.0], "epochs": 1},
-    "correction": {"draws": 32},
-    "report": {"tsne": 100},
+    "dataset": {"limit": 2000},
+    "classifier": {"epochs": 2},
+    "generator": {"epochs": 20, "batch_size": 32, "annealing": 50},
+    "searcher": {"draws": 4},
+    "clusterer": {"components": 8},
+    "labeler": {"epochs": 4, "members": 1, "batch_size": 32},
+    "auditor": {"epochs": 4, "members": 1, "batch_size": 32},
+    "regions": {"samples": 16, "rho": 0.2, "min_purity": 0.5},
+    "corrector": {"lambdas": [1.0], "epochs": 1},
+    "correction": {"draws": 16},
+    "report": {"tsne": 50},
 }
 
 # The paper's figures, in the order of ours: AAAI section 4, figures 4, 5 and 7; it has none for Fashion-MNIST.
