@@ -34,7 +34,7 @@ class ResNet18(ClassifierSource[ResNet18Config]):
         channels = self.spec.shape[0]
         if channels != 3:
             network.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-        # the channels of a pixel side by side in memory: processors take less time a batch
+        # the channels of a pixel side by side in memory, as examples-cnn has them
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def _train(self, module: nn.Module, data: Splits, context: Context) -> None:
