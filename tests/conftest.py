@@ -14,6 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from modeldebug.cli import program
+from modeldebug.results import STAGES
+
+EXTRA = ("guide", "auditor_2", "auditor_3")
+PLAIN_STAGES = tuple(stage for stage in STAGES if stage not in EXTRA)  # of a run without a guide or a second auditor
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -40,7 +40,7 @@ def settings_text(name: str) -> str:
 def _model(name: str) -> type[BaseModel]:
     if name in CoreSettings.model_fields:
         return type(getattr(CoreSettings(), name))
-    registry = Registry.load(["defuse"])
+    registry = Registry.load(["defuse", "rivals"])
     (component,) = (r.component for kind in KINDS for r in registry.components(kind) if r.name == name)
     return component.config
 

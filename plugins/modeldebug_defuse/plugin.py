@@ -1,11 +1,11 @@
-"""The hooks of Defuse: its four components and its presets. Nothing here imports torch."""
+"""The hooks of Defuse: its components and its presets. Nothing here imports torch."""
 
 from __future__ import annotations
 
 from modeldebug import Component, Preset, hookimpl
 
 from .presets import PRESETS
-from .settings import BetaNoiseConfig, DpGmmConfig, LambdaConfig, VaeConfig
+from .settings import BetaNoiseConfig, DpGmmConfig, LambdaConfig, MarginConfig, MarginEvolutionConfig, VaeConfig
 
 requires_plugins = ("datasets", "classifiers", "labelers")
 
@@ -17,6 +17,10 @@ def modeldebug_generators() -> list[Component]:
             "vae", "beta-VAE with convolutions (Higgins et al. 2017; AAAI appendix B)", VaeConfig,
             "modeldebug_defuse.vae:BetaVae", provides=frozenset({"encode", "gradients"}),
         ),
+        Component(
+            "cvae", "the same, told the class of each image (Sohn et al. 2015)", VaeConfig,
+            "modeldebug_defuse.cvae:ConditionalVae", provides=frozenset({"encode", "gradients", "conditional"}),
+        ),
     ]  # fmt: skip
 
 
@@ -26,6 +30,16 @@ def modeldebug_searchers() -> list[Component]:
         Component(
             "beta-noise", "Beta-distributed noise around training codes (AAAI algorithm 1)", BetaNoiseConfig,
             "modeldebug_defuse.beta_noise:BetaNoise", requires=frozenset({"encode"}),
+        ),
+        Component(
+            "margin", "ascent of the classifier's margin through the decoder, guided where there is a guide",
+            MarginConfig, "modeldebug_defuse.margin:Margin", requires=frozenset({"encode", "gradients"}),
+            optional=frozenset({"guide"}),
+        ),
+        Component(
+            "margin-evolution", "the same for classifiers that give probabilities and no gradients",
+            MarginEvolutionConfig, "modeldebug_defuse.margin_evolution:MarginEvolution",
+            requires=frozenset({"encode"}), optional=frozenset({"guide"}),
         ),
     ]  # fmt: skip
 

@@ -47,6 +47,33 @@ class BetaNoiseConfig(ComponentConfig):
     )
 
 
+class MarginConfig(ComponentConfig):
+    """Ascent of the classifier's margin through the decoder. Distances in latent space are root mean squares over its
+    dimensions, in units of the standard deviations of each image's posterior (of all codes, where there are none)."""
+
+    pursue: float = Field(
+        0.25, gt=0, le=1, description="climb from this share of the training images, those nearest the boundary"
+    )
+    step: float = Field(0.8, gt=0, description="longest step of a code (Euclidean, latent units)")
+    steps: int = Field(6, ge=1, description="steps from a start; stops at the first failure")
+    past: float = Field(0.1, ge=0, description="how far past the boundary a failure must lie: its margin, nats")
+    trust: float = Field(20.0, gt=0, description="trust region: no code goes farther from its training image's")
+    sure: float = Field(0.85, gt=0, lt=1, description="the guide gives the expected class at least this probability")
+    weight: float = Field(2.0, ge=0, description="of the guide's slope beside the margin's, where it is not sure")
+    keep: int = Field(1, ge=1, description="failures kept of each training image")
+    apart: float = Field(2.0, ge=0, description="distance between failures of one training image, at least")
+    restarts: int = Field(0, ge=0, description="further attempts for a training image with fewer failures than `keep`")
+    jitter: float = Field(3.0, gt=0, description="a restart begins so far from the training image's code, about")
+    block: int = Field(512, ge=1, description="training images in one step of the search")
+
+
+class MarginEvolutionConfig(MarginConfig):
+    """The same ascent with slopes estimated from probabilities alone."""
+
+    pairs: int = Field(10, ge=1, description="pairs of opposite draws for each estimate: 2 queries each")
+    sigma: float = Field(0.1, gt=0, description="standard deviation of these draws (latent units)")
+
+
 class DpGmmConfig(ComponentConfig):
     """Truncated stick-breaking mixture of Gaussians, by `dp-gmm` or `dp-gmm-sklearn`."""
 

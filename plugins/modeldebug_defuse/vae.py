@@ -31,7 +31,12 @@ class BetaVae(Generator[VaeConfig]):
 
     def __init__(self, config: VaeConfig, spec: DataSpec) -> None:
         super().__init__(config, spec)
-        self._network = _Network(config, spec)
+        self._network = _Network(config, spec, told=self.told(spec))
+
+    @staticmethod
+    def told(spec: DataSpec) -> int:
+        """How many classes encoder and decoder are told apart: none."""
+        return 0
 
     @property
     def latent_size(self) -> int:
@@ -41,9 +46,9 @@ class BetaVae(Generator[VaeConfig]):
         network, config = self._network, self.config
 
         def loss(x: Tensor, y: Tensor, step: int) -> Tensor:
-            mean, log_variance = network.encode(x)
+            mean, log_variance = network.encode(x, y)
             noise = torch.randn(mean.shape, generator=context.rng).to(x.device)
-            logits = network.decode(mean + (0.5 * log_variance).exp() * noise)
+            logits = network.decode(mean + (0.5 * log_variance).exp() * noise, y)
             error = nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
             divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(x)
             anneal = min(1.0, step / config.annealing) if config.annealing else 1.0
@@ -62,10 +67,13 @@ class BetaVae(Generator[VaeConfig]):
         )
 
     def _encode(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        return self._network.encode(x)[0]
+        return self._network.encode(x, condition)[0]
+
+    def _spread(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        return (0.5 * self._network.encode(x, condition)[1]).exp()
 
     def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        return self._network.decode(z).sigmoid()
+        return self._network.decode(z, condition).sigmoid()
 
     def state_dict(self) -> dict[str, Tensor]:
         return dict(self._network.state_dict())
@@ -79,8 +87,11 @@ class BetaVae(Generator[VaeConfig]):
 
 
 class _Network(nn.Module):
-    def __init__(self, config: VaeConfig, spec: DataSpec) -> None:
+    """Encoder and decoder; where `told` is above 0, both get the class, one-hot, before their first full layer."""
+
+    def __init__(self, config: VaeConfig, spec: DataSpec, *, told: int) -> None:
         super().__init__()
+        self.told = told
         c, self.height, self.width = spec.shape
         side = 1 << max(3, (max(self.height, self.width) - 1).bit_length())  # the next power of two, at least 8
         self.pad = _padding(self.height, self.width, side)
@@ -90,8 +101,9 @@ class _Network(nn.Module):
         encoder: list[nn.Module] = []
         for i in range(halvings):
             encoder += [nn.Conv2d(c if i == 0 else n, n, 4, stride=2, padding=1), nn.ReLU()]
+        self.seen = nn.Sequential(*encoder, nn.Flatten())
         self.encoder = nn.Sequential(
-            *encoder, nn.Flatten(), nn.Linear(n * (side >> halvings) ** 2, hidden), nn.ReLU(),
+            nn.Linear(n * (side >> halvings) ** 2 + told, hidden), nn.ReLU(),
             nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2 * config.latent),
         )  # fmt: skip
         decoder: list[nn.Module] = []
@@ -99,20 +111,27 @@ class _Network(nn.Module):
             last = i == doublings - 1
             decoder += [nn.ConvTranspose2d(n, c if last else n, 4, stride=2, padding=1)] + ([] if last else [nn.ReLU()])
         self.decoder = nn.Sequential(
-            nn.Linear(config.latent, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
+            nn.Linear(config.latent + told, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
             nn.Linear(hidden, n * start**2), nn.ReLU(), nn.Unflatten(1, (n, start, start)), *decoder,
         )  # fmt: skip
 
-    def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def encode(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         """Mean and log variance of the posterior, (n, d) each."""
-        mean, log_variance = self.encoder(nn.functional.pad(x, self.pad)).chunk(2, 1)
+        seen = self.seen(nn.functional.pad(x, self.pad))
+        mean, log_variance = self.encoder(self._with_class(seen, y)).chunk(2, 1)
         return mean, log_variance
 
-    def decode(self, z: Tensor) -> Tensor:
+    def decode(self, z: Tensor, y: Tensor | None) -> Tensor:
         """Logits of the pixels, (n, c, h, w)."""
         left, _, top, _ = self.pad
-        logits: Tensor = self.decoder(z)
+        logits: Tensor = self.decoder(self._with_class(z, y))
         return logits[:, :, top : top + self.height, left : left + self.width]
+
+    def _with_class(self, rows: Tensor, y: Tensor | None) -> Tensor:
+        if not self.told:
+            return rows
+        assert y is not None  # `cvae` refuses it with a message
+        return torch.cat([rows, nn.functional.one_hot(y, self.told).to(rows.dtype)], 1)
 
 
 def _padding(height: int, width: int, side: int) -> tuple[int, int, int, int]:

@@ -7,13 +7,13 @@ import math
 import torch
 from torch import Tensor
 
-from .plugin import OracleConfig
+from .plugin import MembersConfig
 
 
-def augmented(x: Tensor, config: OracleConfig, rng: torch.Generator) -> Tensor:
+def augmented(x: Tensor, config: MembersConfig, rng: torch.Generator) -> Tensor:
     """Images (n, c, h, w) in [0, 1], each rotated, zoomed, sheared and shifted by its own draw, with noise.
 
-    >>> augmented(torch.zeros(2, 1, 8, 8), OracleConfig(), torch.Generator()).shape
+    >>> augmented(torch.zeros(2, 1, 8, 8), MembersConfig(), torch.Generator()).shape
     torch.Size([2, 1, 8, 8])
     """
     n = len(x)

@@ -36,8 +36,10 @@ from .errors import RunFolderError as RunFolderError
 from .errors import WaitingForPeople as WaitingForPeople
 from .events import Event as Event
 from .hookspecs import hookimpl as hookimpl
-from .problem import Evaluation as Evaluation
 from .problem import Problem as Problem
+from .queries import Evaluation as Evaluation
+from .queries import GuideAnswer as GuideAnswer
+from .queries import Slope as Slope
 from .reading import as_images as as_images
 from .reading import as_labels as as_labels
 from .reading import as_pixels as as_pixels

@@ -48,7 +48,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """What became of it, one of `done`, `new`, `interrupted`, `failed` and `waiting`."""
+        """What became of it, one of `done`, `new`, `stopped`, `interrupted`, `failed` and `waiting`."""
         status: str = self._store.manifest["status"]
         return status
 
@@ -73,6 +73,15 @@ class Run:
 
         every = load_regions(self._store.load_stage("regions"))
         return tuple(sorted((r for r in every if r.status == "kept"), key=lambda r: -r.weight))
+
+    def figures(self, stage: str) -> dict[str, Any]:
+        """The figures of a finished stage, as its JSON file has them.
+
+        Raises:
+            RunFolderError: the run has not come so far, or its files are damaged.
+            ConfigError: there is no such stage.
+        """
+        return self._store.load_stage(stage_name(stage)).info
 
     def report(self) -> Path:
         """The HTML report's file.
@@ -137,6 +146,7 @@ def run(
     settings: Settings | None = None,
     out: str | Path | None = None,
     reuse: str | Path | None = None,
+    until: str | None = None,
     trust: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Run:
@@ -152,6 +162,7 @@ def run(
         settings: as in a run's TOML file: `{"searcher": {"draws": 50}}`.
         out: the run folder; `runs/DATE-NAME` if None.
         reuse: the folder of another run; its stages that would be the same are taken over instead of done again.
+        until: stop after this stage; `resume` goes on from there.
         trust: read weights files that may run code.
         listeners: called with each event.
 
@@ -164,6 +175,7 @@ def run(
         run = modeldebug.run(model, (images, labels), preset="tiny", settings={"searcher": {"draws": 50}})
         print(run.report())
     """
+    until = None if until is None else stage_name(until)
     names = [name.strip() for name in plugins.split(",")] if isinstance(plugins, str) else list(plugins)
     registry = Registry.load(names)
     layers, objects = [], {}
@@ -175,7 +187,7 @@ def run(
     layers.append(Layer("Python", settings or {}, budget))
     config = resolve(registry, names, layers, preset=preset)
     with new_run(config, out, reuse=reuse) as store:
-        return work(store, registry, config, objects=objects, trust=trust, listeners=listeners)
+        return work(store, registry, config, objects=objects, until=until, trust=trust, listeners=listeners)
 
 
 def resume(
@@ -243,19 +255,20 @@ def work(
     config: RunConfig,
     *,
     objects: Mapping[str, object] | None = None,
+    until: str | None = None,
     trust: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Run:
-    """Do everything in a run that is not done yet, with the plugins' listeners behind the given ones."""
+    """Do everything in a run that is not done yet, up to the stage `until`, with the plugins' listeners behind the
+    given ones."""
     own = tuple((getattr(listener, "__name__", repr(listener)), listener) for listener in listeners)
-    execute(store, config, EventBus((*own, *registry.listeners())), trust=trust)
+    execute(store, config, EventBus((*own, *registry.listeners())), trust=trust, until=until)
     return Run(store.path, objects)
 
 
 def _forget(store: RunStore, stage: str) -> None:
     """Drop a stage and all later ones, and what was drawn from them."""
-    if stage not in STAGES:
-        raise ConfigError(f"there is no stage '{stage}'", expected=nearest(stage, STAGES), fix="--redo STAGE")
+    stage_name(stage)
     with store.locked():
         store.manifest["status"] = "interrupted"
         store.drop_stages(list(STAGES[STAGES.index(stage) :]))
@@ -263,11 +276,23 @@ def _forget(store: RunStore, stage: str) -> None:
             (store.path / name).unlink(missing_ok=True)
 
 
+def stage_name(name: str) -> str:
+    """The name of a stage, once it is known to be one."""
+    if name not in STAGES:
+        raise ConfigError(
+            f"there is no stage '{name}'", expected=nearest(name, STAGES), fix=f"one of {', '.join(STAGES)}"
+        )
+    return name
+
+
 def _unweighted(config: RunConfig) -> RunConfig:
-    """The same without a weights file: where other weights follow anyway, it need not be there, nor be trusted."""
-    choice = config.choices["classifier"]
-    plain = replace(choice, config=choice.config.model_copy(update={"weights": None}))
-    return replace(config, choices={**config.choices, "classifier": plain})
+    """The same without weights files, and without a guide: where other weights follow anyway, none need be there, nor
+    be trusted."""
+    choices = dict(config.choices)
+    choices.pop("guide", None)
+    plain = choices["classifier"].config.model_copy(update={"weights": None})
+    choices["classifier"] = replace(choices["classifier"], config=plain)
+    return replace(config, choices=choices)
 
 
 def open_run(path: str | Path) -> Run:

@@ -19,6 +19,29 @@ WORSE = 0.05  # the wrapper is suspected where raw images are answered so much b
 
 
 @dataclass(frozen=True)
+class GuideFindings:
+    """What modeldebug sees of the guide.
+
+    Attributes:
+        component: its component.
+        module: the class of the torch module.
+        parameters: how many numbers the module has learnt or will learn.
+        output: `logits` or `probabilities`.
+        detected: whether that was found out by asking, rather than set.
+        trained_in_run: whether the run trains it first; the accuracy is None then.
+        accuracy: on test images.
+    """
+
+    component: str
+    module: str
+    parameters: int
+    output: str
+    detected: bool
+    trained_in_run: bool
+    accuracy: float | None
+
+
+@dataclass(frozen=True)
 class Findings:
     """What modeldebug sees. Shares are in [0, 1]; what was not measured is None.
 
@@ -41,6 +64,7 @@ class Findings:
         accuracy_raw: on test images, the module being called with values in [0, 1], not normalised.
         accuracy_stored: the same with values as they are stored, 0 to 255; None where they are stored in [0, 1].
         generator_data: what the generator learns from; None where that is the classifier's data.
+        guide: the second classifier that keeps the search honest; None where there is none.
         components: every other component of the run; each was made once, so their settings fit the data.
         notes: what is as it should be, but good to know.
         warnings: what looks wrong.
@@ -65,6 +89,7 @@ class Findings:
     accuracy_raw: float | None
     accuracy_stored: float | None
     generator_data: str | None
+    guide: GuideFindings | None
     components: tuple[str, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
@@ -78,11 +103,11 @@ def check(config: RunConfig, *, trust: bool = False) -> Findings:
     """
     prepared = prepare(config, trust=trust)
     splits, classifier = prepared.splits, prepared.classifier
-    others = [r for r in ROLES if r in config.choices and r not in ("dataset", "classifier", "generator_data")]
+    seen = ("dataset", "classifier", "generator_data", "guide")  # shown by themselves
+    others = [r for r in ROLES if r in config.choices and r not in seen]
     for role in others:
         make(config, role, prepared.legitimate.spec if role == "generator" else splits.spec)
-    settings = config.choices["classifier"].config
-    assert isinstance(settings, ClassifierConfig)
+    settings, guide = prepared.tested.settings, _guide(prepared)
     accuracy = raw = stored = None
     if not settings.train:
         accuracy = classifier.accuracy(splits.test)
@@ -101,9 +126,9 @@ def check(config: RunConfig, *, trust: bool = False) -> Findings:
         per_class=_per_class(splits),
         classifier=config.choices["classifier"].registered.name,
         module=type(classifier.module).__name__,
-        parameters=sum(p.numel() for p in classifier.module.parameters()),
-        arrived_training=prepared.arrived_training,
-        output=prepared.output,
+        parameters=_parameters(classifier),
+        arrived_training=prepared.tested.arrived_training,
+        output=classifier.output,
         detected=settings.output == "auto",
         trained_in_run=settings.train,
         guessing=guessing,
@@ -111,6 +136,7 @@ def check(config: RunConfig, *, trust: bool = False) -> Findings:
         accuracy_raw=raw,
         accuracy_stored=stored,
         generator_data=_generator_data(prepared, config),
+        guide=guide,
         components=tuple(f"{role} {config.choices[role].registered.name}" for role in others),
         notes=_notes(prepared, settings),
         warnings=(
@@ -118,8 +144,29 @@ def check(config: RunConfig, *, trust: bool = False) -> Findings:
             *_warn_of_range(high),
             *_warn_of_output(prepared, settings),
             *_warn_of_accuracy(accuracy, raw, stored, guessing, len(splits.test)),
+            *_warn_of_guide(accuracy, guide),
         ),
     )
+
+
+def _guide(prepared: Prepared) -> GuideFindings | None:
+    made = prepared.guide
+    if made is None:
+        return None
+    classifier, settings = made.classifier, made.settings
+    return GuideFindings(
+        component=made.source.name,
+        module=type(classifier.module).__name__,
+        parameters=_parameters(classifier),
+        output=classifier.output,
+        detected=settings.output == "auto",
+        trained_in_run=settings.train,
+        accuracy=None if settings.train else classifier.accuracy(prepared.splits.test),
+    )
+
+
+def _parameters(classifier: Classifier) -> int:
+    return sum(p.numel() for p in classifier.module.parameters())
 
 
 def _accuracy_raw(classifier: Classifier, images: ImageSet, *, scaled: bool) -> float | None:
@@ -160,7 +207,7 @@ def _per_class(splits: Splits) -> dict[str, tuple[int, ...]]:
 def _notes(prepared: Prepared, settings: ClassifierConfig) -> tuple[str, ...]:
     if settings.train:
         return ("the run trains the classifier first: its accuracy is known after that (the stage 'classifier')",)
-    if prepared.arrived_training:
+    if prepared.tested.arrived_training:
         return ("the model arrived in train mode; modeldebug uses eval mode",)
     return ()
 
@@ -216,3 +263,13 @@ def _warn_of_accuracy(
             "normalise by itself? Then leave classifier.mean and classifier.std unset"
         )
     return tuple(found)
+
+
+def _warn_of_guide(accuracy: float | None, guide: GuideFindings | None) -> tuple[str, ...]:
+    if guide is None or guide.accuracy is None or accuracy is None or guide.accuracy >= accuracy:
+        return ()
+    return (
+        f"the guide is less often right than the classifier ({guide.accuracy:.1%} against {accuracy:.1%} of the test "
+        "images): it will keep the search from failures that are genuine. Are guide.mean, guide.std and guide.weights "
+        "those of its training?",
+    )

@@ -21,6 +21,7 @@ from .tensors import describe
 from .types import DataSpec, ImageSet
 
 Output = Literal["logits", "probabilities"]
+WITHOUT_GRADIENTS = "a searcher that needs no gradients asks it as it is: --searcher margin-evolution"
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +102,9 @@ class Classifier:
                 f"the classifier raised {type(error).__name__}: {error}",
                 got=f"an error for images {describe(x)}",
                 expected=f"an answer (n, {self.spec.num_classes})",
-                fix="run 'modeldebug check' with the same options to see what the tool feeds it",
+                fix=WITHOUT_GRADIENTS
+                if x.requires_grad
+                else "run 'modeldebug check' with the same options to see what the tool feeds it",
                 plugin=self.name,
             ) from error
         if not isinstance(answer, Tensor) or answer.shape != (len(x), self.spec.num_classes):
@@ -155,6 +158,30 @@ def detect_output(classifier: Classifier, x: Tensor) -> Output:
     answer = in_batches(classifier._answer, classifier.batch_size, classifier.device, x)
     sums_to_one = bool(((answer.sum(1) - 1).abs() < 1e-3).all())
     return "probabilities" if sums_to_one and bool((answer >= 0).all()) else "logits"
+
+
+def gradient(value: Tensor, inputs: Tensor, asked: Classifier) -> Tensor:
+    """The gradient of a classifier's answers, summed, with respect to what they were computed from.
+
+    Raises:
+        ClassifierError: none goes back through the classifier.
+
+    >>> from modeldebug.testing import known_problem
+    >>> x, classifier = torch.full((3, 1, 8, 8), 0.5, requires_grad=True), known_problem().classifier
+    >>> gradient(classifier.log_probs(x), x, classifier).shape
+    torch.Size([3, 1, 8, 8])
+    """
+    found = torch.autograd.grad(value.sum(), inputs, allow_unused=True)[0] if value.requires_grad else None
+    if found is None:
+        raise ClassifierError(
+            f"no gradient goes back through {asked.name}",
+            got="an answer that does not depend on the image as far as torch can see, such as that of a model behind "
+            "an interface",
+            expected="a torch module that is differentiable",
+            fix=WITHOUT_GRADIENTS,
+            plugin=asked.name,
+        )
+    return found
 
 
 def model_hash(module: nn.Module) -> str:

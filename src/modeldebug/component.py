@@ -84,6 +84,7 @@ class Component:
             `factory(config, spec)`, for data sets as `factory(config)`.
         requires: what must be provided by the rest of the run, such as "encode" or "gradients".
         provides: what this component adds to that.
+        optional: what it uses where the run has it: "guide", for a searcher that can be guided.
         api: the version of the contracts that it was written for.
 
     >>> Component("vae", "a small VAE", ComponentConfig, "my_plugin.vae:VAE", provides=frozenset({"encode"})).api
@@ -96,6 +97,7 @@ class Component:
     factory: Callable[..., Any] | str
     requires: frozenset[str] = frozenset()
     provides: frozenset[str] = frozenset()
+    optional: frozenset[str] = frozenset()
     api: int = API_VERSION
 
     def make(self, *args: object) -> Any:
@@ -121,6 +123,7 @@ class Preset:
         summary: one line for `plugins list`.
         settings: as in a run's TOML file: `{"searcher": {"use": "beta-noise", "draws": 500}}`.
         budgets: named scales of the preset, the first being the default: settings that come over `settings`.
+        advice: when to take it, and what to take instead: shown by `plugins info` and with every result.
 
     >>> draws = {"laptop": {"searcher": {"draws": 20}}, "paper": {"searcher": {"draws": 500}}}
     >>> list(Preset("wide", "a wide search", {"searcher": {"use": "beta-noise"}}, budgets=draws).budgets)
@@ -131,3 +134,4 @@ class Preset:
     summary: str
     settings: Settings = field(default_factory=lambda: MappingProxyType({}))
     budgets: Mapping[str, Settings] = field(default_factory=lambda: MappingProxyType({}))
+    advice: str = ""

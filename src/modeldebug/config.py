@@ -15,22 +15,27 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from .component import ComponentConfig, Kind, Preset, Settings
+from .component import KINDS, ComponentConfig, Kind, Preset, Settings
 from .errors import ConfigError, nearest
+from .independence import check_judges
 from .registry import Registered, Registry, module_exists
 from .sections import SECTIONS, CoreSettings
 
 Role = Literal[
-    "dataset", "classifier", "generator_data", "generator", "searcher", "clusterer", "labeler", "auditor", "corrector"
-]
+    "dataset", "classifier", "generator_data", "generator", "searcher", "guide", "clusterer", "labeler", "auditor",
+    "auditor_2", "auditor_3", "corrector",
+]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
-OPTIONAL: tuple[Role, ...] = ("generator_data", "auditor")
+AUDITORS: tuple[Role, ...] = ("auditor", "auditor_2", "auditor_3")  # the first one's word counts
+OPTIONAL: tuple[Role, ...] = ("generator_data", "guide", *AUDITORS)
 INHERITED = "dataset"  # the source of a setting of `generator_data` that is the classifier's data set's own
-_KIND_OF: dict[Role, Kind] = {"auditor": "labeler", "generator_data": "dataset"}
+_KIND_OF: dict[Role, Kind] = {"generator_data": "dataset", "guide": "classifier"}
+_KIND_OF.update(dict.fromkeys(AUDITORS, "labeler"))
 
 
 def kind_of(role: Role) -> Kind:
-    """The kind of component that serves in a role: the auditor is a labeler, the generator's data are a data set."""
+    """The kind of component that serves in a role: the auditor is a labeler, the generator's data are a data set, the
+    guide is a classifier."""
     return _KIND_OF.get(role, role)  # type: ignore[arg-type]  # every other role is a kind
 
 
@@ -76,6 +81,7 @@ class RunConfig:
         core: the core's own settings.
         choices: the component of each role; a role without one is not filled.
         sources: where each setting that is no default came from, by "section.name".
+        advice: when to take the preset, in its own words.
     """
 
     plugins: tuple[str, ...]
@@ -84,6 +90,7 @@ class RunConfig:
     core: CoreSettings
     choices: Mapping[Role, Choice]
     sources: Mapping[str, str] = field(default_factory=dict)
+    advice: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved settings as JSON values, and nothing but them."""
@@ -150,7 +157,9 @@ def resolve(
     _inherit(merged, sources)
     core = _core({name: merged.get(name, {}) for name in SECTIONS})
     choices = {role: _choice(registry, role, merged[role]) for role in ROLES if role in merged}
-    config = RunConfig(tuple(plugins), chosen.name if chosen else None, budget, core, choices, sources)
+    _check_guide(choices, sources, registry)
+    name, advice = (chosen.name, chosen.advice) if chosen else (None, "")
+    config = RunConfig(tuple(plugins), name, budget, core, choices, sources, advice)
     _check_complete(config, registry)
     return config
 
@@ -306,6 +315,43 @@ def validated(model: type[BaseModel], settings: Mapping[str, Any], *, where: str
         ) from error
 
 
+def _check_guide(choices: dict[Role, Choice], sources: dict[str, str], registry: Registry) -> None:
+    """Refuse a guide that is the model under test, or that nobody asks. A preset's guide belongs to the preset's
+    searcher: where another one is chosen that asks none, the guide is left out."""
+    tested, guide, searcher = (choices.get(role) for role in ("classifier", "guide", "searcher"))
+    if guide is None or tested is None or searcher is None:
+        return
+    if not _can_be_guided(searcher.registered):
+        given = next((name for name in sources if name.startswith("guide.") and not _by_preset(sources[name])), None)
+        if given is None:
+            del choices["guide"]
+            return
+        able = [r.name for r in registry.components("searcher") if _can_be_guided(r)]
+        raise ConfigError(
+            "a guide is chosen, and the searcher asks none: it would be trained for nothing",
+            got=f"{given} from {sources[given]}, searcher {searcher.registered.name}",
+            expected="a searcher that requires a guide or can use one" + (f": {', '.join(able)}" if able else ""),
+            fix="leave the guide out" + (f", or add --searcher {able[0]}" if able else ", or choose another searcher"),
+            plugin=searcher.registered.name,
+        )
+    if guide.to_dict() == tested.to_dict():
+        raise ConfigError(
+            "the guide is the model under test: it is wrong where that is wrong, and sure of it",
+            got=f"{guide.registered.name} with the same settings in both roles",
+            expected="another classifier: another component, other settings or other weights",
+            fix="for example --guide labelers:ensemble",
+            plugin=guide.registered.name,
+        )
+
+
+def _can_be_guided(searcher: Registered) -> bool:
+    return "guide" in searcher.component.requires | searcher.component.optional
+
+
+def _by_preset(source: str) -> bool:
+    return source.startswith("preset ")
+
+
 def _check_complete(config: RunConfig, registry: Registry) -> None:
     for role in ROLES:
         if role not in config.choices and role not in OPTIONAL:
@@ -316,26 +362,22 @@ def _check_complete(config: RunConfig, registry: Registry) -> None:
                 + (", ".join(r.name for r in registry.components(kind_of(role))) or "none is loaded"),
                 fix=f"add {flag(role)} NAME, or load a plugin with a preset: --plugins defuse,...",
             )
-    judges = [config.choices[role] for role in ("labeler", "auditor") if role in config.choices]
-    if len(judges) == 2 and judges[0].to_dict() == judges[1].to_dict():
-        raise ConfigError(
-            "the auditor is the labeler again: it would confirm its own mistakes",
-            got=f"{judges[0].registered.name} with the same settings in both roles",
-            expected="another component, or other settings: another architecture, other augmentation",
-            fix="for example --set auditor.architecture=residual",
-        )
+    check_judges({role: config.choices[role].to_dict() for role in ("labeler", *AUDITORS) if role in config.choices})
     working = (choice for role, choice in config.choices.items() if role != "generator_data")
     provided = {p for choice in working for p in choice.registered.component.provides}
+    provided |= {"guide"} & config.choices.keys()
     for choice in config.choices.values():
         missing = choice.registered.component.requires - provided
         if missing:
-            able = [
-                r.name for role in ROLES for r in registry.components(kind_of(role)) if missing <= r.component.provides
-            ]
+            able = [r.name for kind in KINDS for r in registry.components(kind) if missing <= r.component.provides]
+            if missing == {"guide"}:
+                able = [r.name for r in registry.components("classifier")]
             raise ConfigError(
                 f"nothing in this run provides '{', '.join(sorted(missing))}', which the {choice.role} needs",
                 got=", ".join(c.registered.name for c in config.choices.values()),
                 expected=f"for example {', '.join(able)}" if able else None,
-                fix=f"choose another {choice.role}, or a component that provides it",
+                fix="add --guide NAME, such as labelers:ensemble"
+                if missing == {"guide"}
+                else f"choose another {choice.role}, or a component that provides it",
                 plugin=choice.registered.name,
             )

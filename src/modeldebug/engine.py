@@ -6,37 +6,39 @@ read back; so a run that was killed and resumed ends with the same bits as one t
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import torch
 from safetensors.torch import save
 
 from . import results
-from .classifier import code_hash, model_hash
-from .config import RunConfig
+from .classifier import Classifier, code_hash, model_hash
+from .config import AUDITORS, RunConfig
 from .context import Context
 from .data import data_hash
 from .errors import ModelDebugError, WaitingForPeople
 from .events import EventBus
-from .prepare import Prepared, make, prepare
+from .prepare import Made, Prepared, make, prepare
 from .problem import Problem
 from .report import render
-from .rng import derive_seed, isolated_global_rng
-from .session import Session, logging_to, threads
-from .stages import correct, evidence, generate, judges, regions, search
+from .session import Session, StageReached, logging_to, threads
+from .stages import audit, correct, encode, evidence, generate, judges, regions, search
 from .store import RunStore, Saved
 from .types import DataSpec, Splits
 
 
-def execute(store: RunStore, config: RunConfig, bus: EventBus, *, trust: bool = False) -> dict[str, Any]:
-    """Do all stages of a run that are not done yet, and write its results and report. Gives the results.
+def execute(
+    store: RunStore, config: RunConfig, bus: EventBus, *, trust: bool = False, until: str | None = None
+) -> None:
+    """Do all stages of a run that are not done yet, and write its results and report; or go no further than a stage.
 
     Raises:
         ModelDebugError: bad input, a component that fails, or people who are to be waited for; what was finished
             is kept.
     """
     with store.locked(), logging_to(store):
-        session = Session(store, config, bus)
+        session = Session(store, config, bus, until=until)
         session.emit("run_started", message=f"run {store.path}")
         status = "interrupted"
         try:
@@ -46,6 +48,9 @@ def execute(store: RunStore, config: RunConfig, bus: EventBus, *, trust: bool = 
                 summary = _stages(session, prepared)
             _write_results(store, summary)
             status = "done"
+        except StageReached:
+            status = "stopped"
+            return
         except WaitingForPeople:
             status = "waiting"
             raise
@@ -57,7 +62,6 @@ def execute(store: RunStore, config: RunConfig, bus: EventBus, *, trust: bool = 
                 store.manifest["status"] = status
                 store.save_manifest()
         session.emit("run_finished", data=summary, overall=1.0)
-        return summary
 
 
 def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
@@ -75,12 +79,15 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     )
     trained = session.run_stage(
         "classifier",
-        lambda context: _ready_classifier(prepared, context),
+        lambda context: _ready(prepared.tested, splits, context),
         roles=("classifier",),
         after=("data",),
         facts=facts,
     )
     classifier = prepared.classifier.copy(trained.tensors)
+
+    # who keeps the search on the side where images are still what they should be: never the model under test
+    guide = _guide(session, prepared)
 
     # who labels regions, and who judges single failures: never the same
     labeler = make(config, "labeler", spec)
@@ -93,20 +100,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     )
     labeler.load_state_dict(learned.tensors)
     _moved(labeler, device)
-    auditor = None
-    if "auditor" in config.choices:
-        auditor = make(config, "auditor", spec)
-        judge = session.run_stage(
-            "auditor",
-            lambda context: judges.fit_labeler(
-                _moved(auditor, device), splits, context, agreement=core.audit.agreement
-            ),
-            roles=("auditor",),
-            after=("data",),
-            facts={"agreement": str(core.audit.agreement)},
-        )
-        auditor.load_state_dict(judge.tensors)
-        _moved(auditor, device)
+    auditors = _auditors(session, splits)
 
     # the generator of legitimate images, and whether its images can be trusted
     others = prepared.generator_data
@@ -131,6 +125,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
             settings=core.gate,
             agreement=core.regions.agreement,
             can_encode=can_encode,
+            conditional=conditional,
             batch_size=batch_size,
         ),
         sections=("gate", "run"),
@@ -140,32 +135,41 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
         session.emit("warning", "gate", gated.info["warning"])
 
     # identification: candidates, judged by the core; failures, judged by the auditor
-    with isolated_global_rng(derive_seed(seed, "origins", "global")):
-        origins = generate.encode_origins(
+    encoded = session.run_stage(
+        "origins",
+        lambda context: encode.encode_origins(
             model,
             splits.train,
-            limit=core.search.origins,
-            seed=seed,
+            classifier,
+            context,
+            settings=core.search,
             can_encode=can_encode,
             conditional=conditional,
             batch_size=batch_size,
-            device=device,
-        )
+        ),
+        sections=("search", "run"),
+        after=("generator", "classifier"),
+    )
+    if encoded.info["warning"]:
+        session.emit("warning", "origins", encoded.info["warning"])
+    origins = encode.load_origins(encoded)
     searcher = make(config, "searcher", spec)
-    problem = Problem(model, classifier, origins, batch_size=batch_size, device=device, searcher=searcher.name)
+    problem = Problem(
+        model, classifier, origins, guide=guide, batch_size=batch_size, device=device, searcher=searcher.name
+    )
     found = session.run_stage(
         "search",
         lambda context: search.search(searcher, problem, context, settings=core.search, seed=seed),
         roles=("searcher",),
         sections=("search", "run"),
-        after=("generator", "classifier"),
+        after=("origins", "generator", "classifier", *(() if guide is None else ("guide",))),
     )
     failures = search.load_failures(found)
     audited = session.run_stage(
         "audit",
-        lambda context: judges.audit(auditor, failures, spec, context, agreement=core.audit.agreement),
+        lambda context: audit.audit(auditors, failures, spec, context, agreement=core.audit.agreement),
         sections=("audit",),
-        after=("search", "auditor") if auditor is not None else ("search",),
+        after=("search", *auditors),
     )
 
     # distillation: clusters, and those of them that people or an oracle call regions
@@ -179,7 +183,9 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     clustering = regions.load_clustering(clustered)
     sampler = None
     if clustering is not None:
-        sampler = regions.Sampler(clusterer, clustering, model, core.regions.tau, batch_size, device)
+        sampler = regions.Sampler(
+            clusterer, clustering, model, core.regions.tau, batch_size, device, failures.condition
+        )
     labelled = session.run_stage(
         "regions",
         lambda context: regions.label_regions(
@@ -230,6 +236,33 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     return results.summarise(store)
 
 
+def _auditors(session: Session, splits: Splits) -> dict[str, audit.Auditor]:
+    """The judges of single failures, each with the threshold below which it abstains; the first one's word counts."""
+    found: dict[str, audit.Auditor] = {}
+    for role in AUDITORS:
+        if role not in session.config.choices:
+            continue
+        labeler = make(session.config, role, splits.spec)
+        fitted = session.run_stage(
+            role,
+            partial(
+                judges.fit_auditor,
+                _moved(labeler, session.device),
+                splits,
+                settings=session.config.core.audit,
+                role=role,
+            ),
+            roles=(role,),
+            sections=("audit",),
+            after=("data",),
+        )
+        if fitted.info["warning"]:
+            session.emit("warning", role, fitted.info["warning"])
+        labeler.load_state_dict(fitted.tensors)
+        found[role] = audit.Auditor(_moved(labeler, session.device), fitted.info["threshold"])
+    return found
+
+
 def _moved(component: Any, device: torch.device) -> Any:
     component.to(device)
     return component
@@ -252,17 +285,30 @@ def _describe(splits: Splits, sha256: str) -> Saved:
     )
 
 
-def _ready_classifier(prepared: Prepared, context: Context) -> Saved:
-    classifier, splits = (
-        prepared.classifier.copy(),
-        prepared.splits,
-    )  # so that a restored run starts from the same module
-    settings = prepared.source.config
-    if settings.train:
-        prepared.source._train(classifier.module, splits.without_test(), context)
+def _guide(session: Session, prepared: Prepared) -> Classifier | None:
+    """The guide of the search, trained where that is asked for; None where there is none."""
+    made = prepared.guide
+    if made is None:
+        return None
+    module = made.classifier.module
+    saved = session.run_stage(
+        "guide",
+        lambda context: _ready(made, prepared.splits, context),
+        roles=("guide",),
+        after=("data",),
+        facts={"model": model_hash(module), "code": code_hash(module)},
+    )
+    return made.classifier.copy(saved.tensors)
+
+
+def _ready(made: Made, splits: Splits, context: Context) -> Saved:
+    """Train a classifier where that is asked for, and measure it."""
+    classifier = made.classifier.copy()  # so that a restored run starts from the same module
+    if made.settings.train:
+        made.source._train(classifier.module, splits.without_test(), context)
         classifier.module.eval()
     accuracy = {part: classifier.accuracy(getattr(splits, part)) for part in ("train", "validation", "test")}
-    info = {"trained": settings.train, "output": prepared.output, "accuracy": accuracy}
+    info = {"trained": made.settings.train, "output": classifier.output, "accuracy": accuracy}
     return Saved({k: v.detach().clone() for k, v in classifier.state_dict().items()}, info)
 
 

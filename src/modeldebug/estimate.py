@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 # How long each stage takes, relative to the others: measured on digits. What a run measures itself comes over it.
 WEIGHTS = {
-    "data": 1, "classifier": 5, "labeler": 15, "auditor": 15, "generator": 20, "gate": 1, "search": 10, "audit": 2,
-    "clusters": 8, "regions": 1, "correction": 20, "evidence": 6,
+    "data": 1, "classifier": 5, "guide": 10, "labeler": 15, "auditor": 15, "auditor_2": 15, "auditor_3": 15,
+    "generator": 20, "gate": 1, "origins": 1, "search": 10, "audit": 2, "clusters": 8, "regions": 1,
+    "correction": 20, "evidence": 6,
 }  # fmt: skip
 
 
-def overall(stage: str, done: float) -> float:
-    """The share of the whole run that is done when this share of a stage is.
-
-    >>> overall("data", 0.0), overall("evidence", 1.0)
-    (0.0, 1.0)
-    """
-    order = list(WEIGHTS)
-    before = sum(WEIGHTS[name] for name in order[: order.index(stage)])
-    return (before + WEIGHTS[stage] * done) / sum(WEIGHTS.values())
-
-
 class Estimate:
-    """The time left. The stage at work is extrapolated from its own pace; those to come from their weights, at the mean
-    pace of those measured so far.
+    """How far a run is, and the time left. The stage at work is extrapolated from its own pace; those to come from
+    their weights, at the mean pace of those measured so far. `absent` are stages that the run does not have.
 
-    >>> estimate = Estimate()
+    >>> estimate = Estimate(absent=["auditor_2", "auditor_3"])
+    >>> estimate.overall("data", 0.0), estimate.overall("evidence", 1.0)
+    (0.0, 1.0)
     >>> estimate.finished("classifier", 50.0)
     >>> estimate.started("evidence")
     >>> round(estimate.left(0.5, now=1.0))  # its own pace is not known yet: 6 units of 10 s, half of them done
@@ -36,10 +28,16 @@ class Estimate:
     1.0
     """
 
-    def __init__(self) -> None:
+    def __init__(self, absent: Collection[str] = ()) -> None:
+        self._order = [stage for stage in WEIGHTS if stage not in absent]
         self._seconds: dict[str, float] = {}
         self._stage = ""
         self._first: tuple[float, float] | None = None
+
+    def overall(self, stage: str, done: float) -> float:
+        """The share of the whole run that is done when this share of a stage is."""
+        before = sum(WEIGHTS[name] for name in self._order[: self._order.index(stage)])
+        return (before + WEIGHTS[stage] * done) / sum(WEIGHTS[name] for name in self._order)
 
     def finished(self, stage: str, seconds: float) -> None:
         """A stage has taken so long, in this process or an earlier one."""
@@ -62,8 +60,7 @@ class Estimate:
         if not measured:
             return None
         pace = _pace(measured)
-        order = list(WEIGHTS)
-        rest = sum(WEIGHTS[name] for name in order[order.index(self._stage) + 1 :])
+        rest = sum(WEIGHTS[name] for name in self._order[self._order.index(self._stage) + 1 :])
         own = pace * WEIGHTS[self._stage] if stage is None else stage
         return own * (1 - done) + pace * rest
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from .types import Region, RegionStatus
+from .types import Answers, Region, RegionStatus
 
 GENUINE, THIRD_CLASS, DRIFT, ABSTAINED = range(4)
 JUDGEMENTS = ("genuine", "third_class", "drift", "abstained")
@@ -27,6 +29,72 @@ def majority(votes: Tensor, num_classes: int, agreement: float = 0.0) -> Tensor:
     tied = (counts == best[:, None]).sum(1) > 1
     agreed = best > agreement * counts.sum(1)
     return torch.where(tied | ~agreed, -1, winner - 1)
+
+
+def labels_of(answers: Answers, num_classes: int, agreement: float = 0.0, threshold: float | None = None) -> Tensor:
+    """The label of each image, (n,) int64: the majority's, -1 where it has none or the confidence is below `threshold`.
+
+    Who gives no confidence is believed as the votes stand.
+
+    >>> labels_of(Answers(torch.tensor([[1], [0], [-1]]), torch.tensor([0.9, 0.6, 0.99])), 2, threshold=0.7)
+    tensor([ 1, -1, -1])
+    """
+    labels = majority(answers.votes, num_classes, agreement)
+    if threshold is None or answers.confidence is None:
+        return labels
+    return torch.where(answers.confidence >= threshold, labels, -1)
+
+
+@dataclass(frozen=True)
+class Threshold:
+    """From which confidence on a labeler is believed, and what that gave on the images that it was chosen on.
+
+    Attributes:
+        confidence: answers with less are abstentions; None where nothing was answered.
+        error: share of wrong answers among the others; None where nothing was answered.
+        answers: how many others there are.
+        reached: whether they are wrong as rarely as was asked for, and enough to tell.
+    """
+
+    confidence: float | None
+    error: float | None
+    answers: int
+    reached: bool
+
+
+def abstention_threshold(right: Tensor, confidence: Tensor, error_rate: float) -> Threshold:
+    """The lowest confidence from which on at most the share `error_rate` of the answers is wrong (selective
+    classification: Geifman & El-Yaniv 2017).
+
+    A threshold must leave 1 / `error_rate` answers: among fewer, a single wrong one is too large a share, so that none
+    says little. Where that many are not to be had, half of all will do, and the rate does not count as reached. Where
+    no threshold reaches the rate, the one with the smallest share of wrong answers is given; of equals, the lowest.
+
+    Args:
+        right: (n,) bool, whether each answer is right.
+        confidence: (n,) float32.
+
+    >>> abstention_threshold(torch.tensor([True, True, False, True]), torch.tensor([0.9, 0.8, 0.6, 0.5]), 0.25)
+    Threshold(confidence=0.5, error=0.25, answers=4, reached=True)
+    >>> abstention_threshold(torch.tensor([True, True, False, True]), torch.tensor([0.9, 0.8, 0.6, 0.5]), 0.1)
+    Threshold(confidence=0.800000011920929, error=0.0, answers=2, reached=False)
+    """
+    if not len(right):
+        return Threshold(None, None, 0, reached=False)
+    order = confidence.argsort(descending=True, stable=True)
+    sorted_confidence = confidence[order]
+    wrong = (~right[order]).cumsum(0)
+    answers = torch.arange(1, len(right) + 1)
+    error = wrong.double() / answers
+    possible = torch.ones_like(right)
+    possible[:-1] = sorted_confidence[1:] < sorted_confidence[:-1]  # answers of equal confidence stand or fall together
+    possible &= answers >= min(1 / error_rate, len(right) / 2)
+    good = possible & (error <= error_rate)
+    if not bool(good.any()):
+        good = possible & (error == error[possible].min())
+    i = int(good.nonzero()[-1])
+    reached = bool(error[i] <= error_rate) and i + 1 >= 1 / error_rate
+    return Threshold(float(sorted_confidence[i]), float(error[i]), i + 1, reached)
 
 
 def vote_share(votes: Tensor, num_classes: int) -> Tensor:
@@ -79,6 +147,66 @@ def judge_failures(allowed: Tensor, predicted: Tensor, label: Tensor) -> Tensor:
 def count_judgements(judged: Tensor) -> dict[str, int]:
     """How many failures are of each kind, by name."""
     return {name: int((judged == code).sum()) for code, name in enumerate(JUDGEMENTS)}
+
+
+def share_intervals(
+    judged: Tensor, origin: Tensor, *, seed: int, resamples: int = 1000
+) -> dict[str, dict[str, float | None]]:
+    """The share of each kind of failure, with a 95 % percentile interval of the cluster bootstrap: training images are
+    drawn with replacement, each with all its failures, since failures of one image go together.
+
+    Images whose failures were judged alike are counted together: how often each such group is drawn is multinomial, so
+    that 50,000 failures take a fraction of a second. Where no failure is of a kind, or all are, every resample gives
+    the same; there the interval is Wilson's, over training images. From a single image nothing can be resampled: where
+    its failures differ, the interval is [0, 1].
+
+    Args:
+        judged: (n,) int64, as `judge_failures` gives it.
+        origin: (n,) int64, rows of training images; a failure without one (-1) counts as an image of its own.
+
+    >>> share_intervals(torch.tensor([0, 0, 2, 2]), torch.tensor([5, 5, 7, 7]), seed=0)["genuine"]
+    {'share': 0.5, 'low': 0.0, 'high': 1.0}
+    """
+    n, kinds = len(judged), len(JUDGEMENTS)
+    if not n:
+        return {name: {"share": None, "low": None, "high": None} for name in JUDGEMENTS}
+    alone = origin < 0
+    own = torch.where(alone, -1 - torch.arange(n), origin)
+    images, image = torch.unique(own, return_inverse=True)
+    counts = (image * kinds + judged).bincount(minlength=len(images) * kinds).view(-1, kinds)
+    alike, times = torch.unique(counts, dim=0, return_counts=True)
+    rng = np.random.default_rng(seed)
+    drawn = torch.from_numpy(rng.multinomial(len(images), times.numpy() / len(images), size=resamples)).double()
+    totals = drawn @ alike.double()  # (resamples, kinds)
+    shares = totals / totals.sum(1, keepdim=True)
+    low, high = shares.quantile(torch.tensor([0.025, 0.975], dtype=torch.float64), dim=0)
+    found: dict[str, dict[str, float | None]] = {}
+    for code, name in enumerate(JUDGEMENTS):
+        share = int(counts[:, code].sum()) / n
+        interval = float(low[code]), float(high[code])
+        if share in (0, 1):
+            interval = wilson(round(share) * len(images), len(images))
+        elif len(images) == 1:
+            interval = 0.0, 1.0
+        found[name] = {"share": share, "low": interval[0], "high": interval[1]}
+    return found
+
+
+def agreement_of(labels: tuple[Tensor, Tensor], judged: tuple[Tensor, Tensor]) -> dict[str, float | int | None]:
+    """How far two auditors say the same of n failures: `judgement`, the share that they judge to be the same kind;
+    `label`, the share with the same label of the `both_answer` where neither abstains. None where there is nothing.
+
+    >>> one, other = torch.tensor([1, 2, -1, 0]), torch.tensor([1, 0, -1, -1])
+    >>> agreement_of((one, other), (torch.tensor([0, 1, 3, 0]), torch.tensor([0, 0, 3, 3])))
+    {'judgement': 0.5, 'label': 0.5, 'both_answer': 2}
+    """
+    both = (labels[0] >= 0) & (labels[1] >= 0)
+    same_label, same_kind = labels[0][both] == labels[1][both], judged[0] == judged[1]
+    return {
+        "judgement": float(same_kind.double().mean()) if len(same_kind) else None,
+        "label": float(same_label.double().mean()) if len(same_label) else None,
+        "both_answer": len(same_label),
+    }
 
 
 def wilson(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""From names to working parts: components are made, the data loaded, the classifier asked once."""
+"""From names to working parts: components are made, the data loaded, classifier and guide asked once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from .batches import batch_size_for
-from .classifier import Classifier, detect_output, load_weights
+from .classifier import Classifier, detect_output, gradient, load_weights, model_hash
 from .component import ClassifierConfig, DatasetConfig
 from .config import Choice, Role, RunConfig
 from .contracts.base import blamed
+from .contracts.classifier import ClassifierSource
 from .data import check_debuggable, chosen
 from .errors import ConfigError, DataError, PluginError
 from .rng import derive_seed, isolated_global_rng, rng_for
@@ -58,15 +59,32 @@ def blamed_on(choice: Choice, doing: str) -> Iterator[None]:
 
 
 @dataclass(frozen=True, eq=False)
+class Made:
+    """A classifier that was made, given its weights, and asked once."""
+
+    classifier: Classifier
+    source: ClassifierSource[Any]
+    arrived_training: bool  # whether the module came in train mode
+
+    @property
+    def settings(self) -> ClassifierConfig:
+        settings: ClassifierConfig = self.source.config
+        return settings
+
+
+@dataclass(frozen=True, eq=False)
 class Prepared:
-    """Data and classifier, as a run sees them, before anything is spent."""
+    """Data and classifiers, as a run sees them, before anything is spent."""
 
     splits: Splits
     generator_data: Splits | None  # what the generator learns from, where it is not the classifier's data
-    classifier: Classifier
-    source: Any
-    output: str
-    arrived_training: bool  # whether the module came in train mode
+    tested: Made
+    guide: Made | None
+
+    @property
+    def classifier(self) -> Classifier:
+        """The model under test."""
+        return self.tested.classifier
 
     @property
     def legitimate(self) -> Splits:
@@ -75,20 +93,38 @@ class Prepared:
 
 
 def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
-    """Load the data, make the classifier, and ask it once: every mismatch is found here.
+    """Load the data, make the classifier and the guide, and ask each once: every mismatch is found here.
 
     Raises:
         DataError, ClassifierError, ConfigError: what does not fit, and what to do.
     """
-    core, device = config.core, resolve_device(config.core.run.device)
     splits, others = _load(config)
     if others is not None:
         _check_generator_data(config, splits.spec, others.spec)
-    choice = config.choices["classifier"]
-    source = make(config, "classifier", splits.spec)
+    tested = _made(config, "classifier", splits, trust=trust)
+    guide = _made(config, "guide", splits, trust=trust) if "guide" in config.choices else None
+    if guide is not None:
+        _check_guide(guide, tested)
+    if "gradients" in config.choices["searcher"].registered.component.requires:
+        for made in (tested, guide):
+            if made is not None:
+                _check_gradients(made.classifier, splits)
+    return Prepared(splits, others, tested, guide)
+
+
+def _made(config: RunConfig, role: Role, splits: Splits, *, trust: bool) -> Made:
+    """The classifier of a role: its module with its weights, how it is asked, and what it returns."""
+    core, device, choice = config.core, resolve_device(config.core.run.device), config.choices[role]
     settings = choice.config
-    assert isinstance(settings, ClassifierConfig)
-    with isolated_global_rng(derive_seed(core.run.seed, "classifier", "weights")), blamed_on(choice, "making"):
+    if not isinstance(settings, ClassifierConfig):
+        raise ConfigError(
+            f"{choice.registered.name} cannot serve as the {role}",
+            got=f"a component whose settings are {type(settings).__name__}",
+            expected="a classifier: its settings are a ClassifierConfig",
+            plugin=choice.registered.name,
+        )
+    source = make(config, role, splits.spec)
+    with isolated_global_rng(derive_seed(core.run.seed, role, "weights")), blamed_on(choice, "making"):
         module = source._make()
     if not isinstance(module, nn.Module):
         raise PluginError(
@@ -112,8 +148,31 @@ def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
     )
     some = splits.validation.batch(slice(None, min(16, len(splits.validation))))[0]
     output = detect_output(classifier, some) if settings.output == "auto" else settings.output
-    classifier = Classifier(**{**vars(classifier), "output": output})
-    return Prepared(splits, others, classifier, source, output, arrived_training)
+    return Made(Classifier(**{**vars(classifier), "output": output}), source, arrived_training)
+
+
+def _check_guide(guide: Made, tested: Made) -> None:
+    """Refuse a guide that has the weights of the model under test. Those that the run trains will differ, and of those
+    that have none nothing can be said."""
+    if guide.settings.train or tested.settings.train:
+        return
+    ours, theirs = guide.classifier.module, tested.classifier.module
+    if not ours.state_dict() or model_hash(ours) != model_hash(theirs):
+        return
+    raise ConfigError(
+        "the guide is the model under test: both have the same weights",
+        got=f"{guide.source.name} as the guide, {tested.source.name} as the classifier",
+        expected="a classifier that was trained apart from the one under test",
+        fix="give the guide weights of its own (--set guide.weights=FILE), or let the run train one: "
+        "--guide labelers:ensemble",
+        plugin=guide.source.name,
+    )
+
+
+def _check_gradients(asked: Classifier, splits: Splits) -> None:
+    """Refuse what a searcher that follows gradients could not ask, before a generator is trained for it."""
+    x = splits.validation.batch(slice(None, 1))[0].to(asked.device).requires_grad_()
+    gradient(asked.log_probs(x), x, asked)
 
 
 def _load(config: RunConfig) -> tuple[Splits, Splits | None]:

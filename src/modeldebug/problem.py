@@ -2,79 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 
 from .batches import in_batches
 from .classifier import Classifier
+from .classifier import gradient as gradient_of
 from .contracts.generator import Generator
 from .errors import PluginError
-from .tensors import check_tensor, describe
+from .queries import Evaluation, GuideAnswer, Memory, Meter, Slope
+from .target import Misclassified
+from .tensors import check_tensor
 from .types import Candidates, Failures, Origins
-
-
-@dataclass(frozen=True)
-class Misclassified:
-    """The target of debugging: a prediction that differs from the expected label.
-
-    >>> Misclassified().allowed(torch.tensor([1]), 3)
-    tensor([[False,  True, False]])
-    """
-
-    def allowed(self, expected: Tensor, num_classes: int) -> Tensor:
-        """Which predictions are right, (n, k) bool, for expected labels (n,) int64."""
-        return torch.nn.functional.one_hot(expected, num_classes).bool()
-
-    def value(self, log_probs: Tensor, allowed: Tensor) -> Tensor:
-        """The margin (n,): the largest log-probability that is not allowed less the largest that is; failures are
-        above 0."""
-        wrong = log_probs.masked_fill(allowed, -torch.inf).amax(1)
-        return wrong - log_probs.masked_fill(~allowed, -torch.inf).amax(1)
-
-
-@dataclass
-class Meter:
-    """Classifier queries: a forward pass of one image is 1, a backward pass is 2 more.
-
-    Attributes:
-        queries: how many so far.
-    """
-
-    queries: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What the classifier says about decoded codes.
-
-    Attributes:
-        id: (n,) int64, to be given back in `Candidates.evaluation`.
-        probs: (n, k) float32.
-        failing: (n,) bool, whether the core would count it as a failure.
-
-    >>> Evaluation(torch.tensor([0]), torch.tensor([[0.1, 0.9]]), torch.tensor([True])).failing
-    tensor([True])
-    """
-
-    id: Tensor
-    probs: Tensor
-    failing: Tensor
-
-
-@dataclass(eq=False)
-class _Remembered:
-    """Evaluations of the current step, so that judging a candidate costs no second query; images of failures only."""
-
-    z: list[Tensor] = field(default_factory=list)
-    x: list[Tensor] = field(default_factory=list)
-    place: list[Tensor] = field(default_factory=list)  # of each evaluation's image among `x`; -1 for none
-    probs: list[Tensor] = field(default_factory=list)
-    condition: list[Tensor] = field(default_factory=list)
-    origin: list[Tensor] = field(default_factory=list)
-    count: int = 0
-    failed: int = 0
 
 
 class Problem:
@@ -85,6 +26,7 @@ class Problem:
         classifier: the model under test.
         origins: training images as codes.
         target: what counts as a failure.
+        guide: another classifier that a searcher may ask whether an image is still what it should be.
         batch_size: images decoded and classified at a time.
         device: where the networks are.
         searcher: who asks, for messages.
@@ -103,16 +45,18 @@ class Problem:
         origins: Origins,
         *,
         target: Misclassified | None = None,
+        guide: Classifier | None = None,
         batch_size: int = 512,
         device: torch.device | None = None,
         searcher: str = "the searcher",
     ) -> None:
         self._generator = generator
         self._classifier = classifier
+        self._guide = guide
         self._batch_size = batch_size
         self._device = device or torch.device("cpu")
         self._searcher = searcher
-        self._memory = _Remembered()
+        self._memory = Memory()
         self.origins = origins
         self.target = target or Misclassified()
         self.meter = Meter()
@@ -122,6 +66,11 @@ class Problem:
     def latent_size(self) -> int:
         """d, the number of latent dimensions."""
         return self._generator.latent_size
+
+    @property
+    def guided(self) -> bool:
+        """Whether there is a guide to ask."""
+        return self._guide is not None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -148,52 +97,83 @@ class Problem:
                 expected.
             ClassifierError: the classifier raises, or answers with another shape, or NaN.
         """
-        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self._searcher)
-        condition = self._condition(len(z), origin, condition)
+        condition = self._told(z, origin, condition)
         probs, failing, images = self._ask(z, None, condition, self._expected(origin, condition))
-        first, memory = self._memory.count, self._memory
-        nowhere = torch.full((len(z),), -1, dtype=torch.int64)
-        for store, rows in (
-            (memory.z, z.detach().clone()),  # a searcher may go on with its own tensors as it likes
-            (memory.place, torch.where(failing, memory.failed + failing.cumsum(0) - 1, -1)),
-            (memory.probs, probs),
-            (memory.condition, nowhere if condition is None else condition.clone()),
-            (memory.origin, nowhere if origin is None else origin.clone()),
-        ):
-            store.append(rows)
-        memory.x += images
-        memory.count += len(z)
-        memory.failed += int(failing.sum())
-        return Evaluation(torch.arange(first, memory.count), probs.clone(), failing)
+        return self._memory.keep(z, origin, condition, probs, failing, images)
 
-    def value_and_grad(
-        self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """The target's value (n,) and its gradient (n, d) with respect to the codes: 3 n queries.
+    def value_and_grad(self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None) -> Slope:
+        """The target's value and its gradient with respect to the codes: 3 n queries. It counts as an evaluation too.
 
         Raises:
-            PluginError, ClassifierError: as `evaluate`.
+            PluginError: as `evaluate`.
+            ClassifierError: as `evaluate`; or no gradient goes back through the classifier.
 
         >>> from modeldebug.testing import known_problem
         >>> problem = known_problem().problem()
-        >>> value, gradient = problem.value_and_grad(torch.zeros(3, 2), origin=torch.tensor([0, 1, 2]))
-        >>> value.shape, gradient.shape, problem.meter.queries
+        >>> slope = problem.value_and_grad(torch.zeros(3, 2), origin=torch.tensor([0, 1, 2]))
+        >>> slope.value.shape, slope.gradient.shape, problem.meter.queries
         (torch.Size([3]), torch.Size([3, 2]), 9)
         """
-        condition = self._condition(len(z), origin, condition)
-        allowed = self.target.allowed(self._expected(origin, condition), self.num_classes)
-        values, gradients = [], []
-        for start in range(0, len(z), self._batch_size):
-            rows = slice(start, start + self._batch_size)
-            code = z[rows].detach().to(self._device).requires_grad_()
-            told = None if condition is None else condition[rows].to(self._device)
-            log_probs = self._classifier.log_probs(self._generator.decode(code, told))
+        condition = self._told(z, origin, condition)
+        expected = self._expected(origin, condition)
+        allowed = self.target.allowed(expected, self.num_classes)
+        values, gradients, probs, failing, images = [], [], [], [], []
+        self._classifier.module.eval()
+        for rows, x, code in self._decoded_with_gradient(z, condition):
+            log_probs = self._classifier.log_probs(x)
             value = self.target.value(log_probs, allowed[rows].to(self._device))
-            (gradient,) = torch.autograd.grad(value.sum(), code)
+            gradients.append(gradient_of(value, code, self._classifier).cpu())
             values.append(value.detach().cpu())
-            gradients.append(gradient.cpu())
+            probs.append(log_probs.detach().exp().cpu())
+            failing.append(~self._is_allowed(probs[-1], expected[rows]))
+            images.append(x.detach().cpu()[failing[-1]])
         self.meter.queries += 3 * len(z)
-        return torch.cat(values), torch.cat(gradients)
+        evaluation = self._memory.keep(z, origin, condition, torch.cat(probs), torch.cat(failing), images)
+        return Slope(torch.cat(values), torch.cat(gradients), evaluation)
+
+    def margin(
+        self, evaluation: Evaluation, *, origin: Tensor | None = None, condition: Tensor | None = None
+    ) -> Tensor:
+        """The target's value (n,) float32 of what was evaluated with the same origins and conditions: no query."""
+        expected = self._expected(origin, self._condition(len(evaluation.probs), origin, condition))
+        log_probs = evaluation.probs.clamp_min(torch.finfo(torch.float32).tiny).log()
+        return self.target.value(log_probs, self.target.allowed(expected, self.num_classes))
+
+    def ask_guide(
+        self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None, gradient: bool = False
+    ) -> GuideAnswer:
+        """How sure the guide is that decoded codes (n, d) are what is expected: n guide queries, 3 n with the gradient.
+
+        Raises:
+            PluginError: as `evaluate`, or there is no guide.
+            ClassifierError: as `evaluate`, of the guide; or no gradient goes back through it.
+
+        >>> from modeldebug.testing import known_problem
+        >>> problem = known_problem().problem(guide=known_problem().classifier)
+        >>> problem.ask_guide(torch.zeros(3, 2), origin=torch.tensor([0, 1, 2])).log_prob.shape
+        torch.Size([3])
+        >>> problem.meter.queries, problem.meter.guide_queries
+        (0, 3)
+        """
+        if self._guide is None:
+            raise PluginError(
+                "a searcher asks a guide, and there is none",
+                fix="choose one, such as --guide labelers:ensemble; a searcher sees by problem.guided whether there is",
+                plugin=self._searcher,
+            )
+        condition = self._told(z, origin, condition)
+        allowed = self.target.allowed(self._expected(origin, condition), self.num_classes)
+        answers, gradients = [], []
+        self._guide.module.eval()
+        with torch.set_grad_enabled(gradient):
+            for rows, x, code in self._decoded_with_gradient(z, condition):
+                log_probs = self._guide.log_probs(x)
+                log_prob = log_probs.masked_fill(~allowed[rows].to(self._device), -torch.inf).amax(1)
+                if gradient:
+                    gradients.append(gradient_of(log_prob, code, self._guide).cpu())
+                answers.append(log_prob.detach().cpu())
+        self.meter.guide_queries += (3 if gradient else 1) * len(z)
+        return GuideAnswer(torch.cat(answers), torch.cat(gradients) if gradient else None)
 
     def judge(self, candidates: Candidates, *, step: int, searcher: str) -> Failures:
         """The failures among the candidates of one step. Forgets the evaluations of that step.
@@ -203,18 +183,18 @@ class Problem:
             ClassifierError: as `evaluate`.
         """
         z, origin = candidates.z, candidates.origin
-        if candidates.evaluation is not None:
-            z, probs, condition = self._recall(candidates, candidates.evaluation, searcher)
+        if candidates.evaluation is not None and len(candidates):
+            z, probs, condition = self._memory.recall(candidates, candidates.evaluation, searcher)
             expected = self._expected(origin, condition)
             bad = ~self._is_allowed(probs, expected)
-            images = self._recall_images(candidates.evaluation[bad])
+            images = self._memory.images(candidates.evaluation[bad], self.image_shape)
         else:
             condition = self._condition(len(candidates), origin, candidates.condition)
             expected = self._expected(origin, condition)
             self._check(candidates, searcher)
             probs, bad, parts = self._ask(z, candidates.x, condition, expected)
             images = torch.cat(parts)
-        self._memory = _Remembered()
+        self._memory = Memory()
         rows = torch.full((len(candidates),), -1) if origin is None else self.origins.index[origin]
         nothing = torch.full((len(candidates),), torch.nan)
         return Failures(
@@ -229,6 +209,19 @@ class Problem:
             z=None if z is None else z[bad],
             condition=None if condition is None else condition[bad],
         )
+
+    def _told(self, z: Tensor, origin: Tensor | None, condition: Tensor | None) -> Tensor | None:
+        """The class told to the decoder, once codes, origins and conditions are known to fit."""
+        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self._searcher)
+        return self._condition(len(z), origin, condition)
+
+    def _decoded_with_gradient(self, z: Tensor, condition: Tensor | None) -> Iterator[tuple[slice, Tensor, Tensor]]:
+        """Batch by batch: the rows, their images, and the codes that gradients go back to."""
+        for start in range(0, max(len(z), 1), self._batch_size):
+            rows = slice(start, start + self._batch_size)
+            code = z[rows].detach().to(self._device).requires_grad_()
+            told = None if condition is None else condition[rows].to(self._device)
+            yield rows, self._generator.decode(code, told), code
 
     def _check(self, candidates: Candidates, searcher: str) -> None:
         """Refuse codes that the generator, or images that the classifier, cannot be given."""
@@ -264,52 +257,6 @@ class Problem:
             failing.append(~self._is_allowed(answers[-1], expected[rows]))
             images.append(given[failing[-1]])
         return torch.cat(answers), torch.cat(failing), images
-
-    def _recall(self, candidates: Candidates, rows: Tensor, searcher: str) -> tuple[Tensor, Tensor, Tensor | None]:
-        """What was evaluated under these ids, once it is sure that it was these codes."""
-        memory, origin = self._memory, candidates.origin
-        check_tensor("evaluation ids", rows, shape=("n",), dtype=torch.int64, plugin=searcher)
-        if not len(rows):
-            condition = self._condition(0, torch.empty(0, dtype=torch.int64), None)
-            return torch.empty(0, self.latent_size), torch.empty(0, self.num_classes), condition
-        if len(rows.unique()) < len(rows):  # type: ignore[no-untyped-call]  # torch does not annotate it
-            raise PluginError(
-                "a searcher proposed one evaluation more than once",
-                got=f"{len(rows)} candidates",
-                expected="each id once in a step",
-                plugin=searcher,
-            )
-        if int(rows.min()) < 0 or int(rows.max()) >= memory.count:
-            raise PluginError(
-                "a searcher gave evaluation ids that this step did not make",
-                got=f"{int(rows.min())} to {int(rows.max())}",
-                expected=f"0 to {memory.count - 1}",
-                fix="take them from the Evaluation of the same step",
-                plugin=searcher,
-            )
-        z, from_origin, told = (torch.cat(m)[rows] for m in (memory.z, memory.origin, memory.condition))
-        same = candidates.z is not None and torch.equal(candidates.z, z)
-        if not same or not torch.equal(from_origin, torch.full_like(rows, -1) if origin is None else origin):
-            raise PluginError(
-                "a searcher's candidates are not what it evaluated under these ids",
-                got=describe(candidates.z),
-                expected="the very codes and origins that were given to evaluate",
-                plugin=searcher,
-            )
-        condition = told if bool((told >= 0).all()) else None
-        return z, torch.cat(memory.probs)[rows], condition
-
-    def _recall_images(self, rows: Tensor) -> Tensor:
-        """The images (n, c, h, w) of evaluations that failed."""
-        images, end = torch.empty(len(rows), *self.image_shape), 0
-        if not len(rows):
-            return images
-        place = torch.cat(self._memory.place)[rows]
-        for part in self._memory.x:  # straight into place: images are held once
-            start, end = end, end + len(part)
-            here = (place >= start) & (place < end)
-            images[here] = part[place[here] - start]
-        return images
 
     def _condition(self, n: int, origin: Tensor | None, condition: Tensor | None) -> Tensor | None:
         """The class that the decoder is told: the given one, else the origin's, if origins have one."""

@@ -278,10 +278,11 @@ def _checked(component: object, kind: Kind, source: Source) -> Component:
         raise PluginError(
             f"the settings of {name} are no ComponentConfig", got=repr(component.config), plugin=source.plugin
         )
-    if not all(isinstance(abilities, frozenset) for abilities in (component.requires, component.provides)):
+    abilities = (component.requires, component.provides, component.optional)
+    if not all(isinstance(named, frozenset) for named in abilities):
         raise PluginError(
-            f"what {name} requires and provides are no frozensets",
-            got=f"{component.requires!r}, {component.provides!r}",
+            f"what {name} requires, provides and can use are no frozensets",
+            got=", ".join(map(repr, abilities)),
             expected="like frozenset({'encode'})",
             plugin=source.plugin,
         )

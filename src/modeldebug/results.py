@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .judging import JUDGEMENTS
 from .store import RunStore
 
 STAGES = (
-    "data", "classifier", "labeler", "auditor", "generator", "gate",
-    "search", "audit", "clusters", "regions", "correction", "evidence",
+    "data", "classifier", "guide", "labeler", "auditor", "auditor_2", "auditor_3", "generator", "gate",
+    "origins", "search", "audit", "clusters", "regions", "correction", "evidence",
 )  # fmt: skip
 
 
@@ -25,6 +26,8 @@ def summarise(store: RunStore) -> dict[str, Any]:
     before = correction["before"] if done else None
     kept = [r for r in info["regions"]["regions"] if r["status"] == "kept"]
     searched = {k: info["search"][k] for k in ("queries", "origins", "found", "failures", "distinct_origins")}
+    searched["guide_queries"] = info["search"].get("guide_queries")
+    searched |= {k: info["origins"][k] for k in ("considered", "screening_queries")}
     seconds = {stage: store.manifest["stages"][stage]["seconds"] for stage in info}
     return {
         "test_accuracy": {
@@ -46,21 +49,40 @@ def summarise(store: RunStore) -> dict[str, Any]:
         "regions_disputed": sum(r["disputed"] for r in kept) if info["audit"]["genuine"] is not None else None,
         "regions_of_one_image": sum(r["origins"] == 1 for r in kept),
         "generator_data": _generator_data(store, info["generator"].get("data")),
-        "search": searched | info["audit"],
+        "search": searched | {k: info["audit"][k] for k in (*JUDGEMENTS, "shares", "genuine_origins")},
         "reconstruction_accuracy": {k: info["gate"][k] for k in ("classifier", "oracle")},
+        "guide": store.manifest["config"].get("guide", {}).get("use"),
+        "guide_accuracy": info["guide"]["accuracy"]["test"] if "guide" in info else None,
         "oracle_accuracy": info["labeler"]["accuracy"],
         "oracle_abstained": info["labeler"]["abstained"],
         "auditor_accuracy": info.get("auditor", {}).get("accuracy"),
         "auditor_abstained": info.get("auditor", {}).get("abstained"),
+        "auditors": _auditors(store, info),
+        "auditor_agreement": info["audit"]["agreement"],
         "lambda": _get(regions, "strength"),
         "correction_skipped": correction["skipped"],
-        "warnings": [w for w in (info["gate"]["warning"],) if w],
+        "warnings": [w for stage in info if (w := info[stage].get("warning"))],
         "seconds": {"total": round(sum(seconds.values()), 3), **seconds},
         "preset": store.manifest["preset"],
         "budget": store.manifest["budget"],
+        "advice": store.manifest.get("advice", ""),
         "seed": store.manifest["config"]["run"]["seed"],
         "versions": store.manifest["versions"],
     }
+
+
+def _auditors(store: RunStore, info: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What each auditor is, how often it errs and abstains, and what it calls the failures."""
+    measured = ("program", "error_rate", "threshold", "validation_error", "reached", "error", "abstained")
+    return [
+        {
+            "role": role,
+            "component": store.manifest["config"][role]["use"],
+            **{k: info[role][k] for k in measured},
+            "failures": counts,
+        }
+        for role, counts in info["audit"]["auditors"].items()
+    ]
 
 
 def _generator_data(store: RunStore, learnt: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -34,6 +34,11 @@ class SearchSection(ComponentConfig):
     origins: int | None = Field(
         None, ge=1, description="search from so many training images, drawn at random; all if unset"
     )
+    start: Literal["all", "right"] = Field(
+        "all",
+        description="search from all of these, as in the paper, or from those that the classifier gets right as they "
+        "are and, encoded and decoded again, still gets right: so every failure is the search's own",
+    )
     max_failures: int = Field(50_000, ge=1, description="keep at most so many failures, drawn at random (AAAI 4.1)")
 
 
@@ -50,6 +55,13 @@ class AuditSection(ComponentConfig):
     """How single failures are judged."""
 
     agreement: float = Field(0.5, ge=0, lt=1, description="the winning answer needs more than this share of the votes")
+    error_rate: float = Field(
+        0.005,
+        gt=0,
+        le=1,
+        description="an auditor abstains below the lowest confidence from which on at most this share of its answers "
+        "on validation images is wrong; with 1 it abstains by its votes alone",
+    )
 
 
 class RegionsSection(ComponentConfig):

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from .config import Role, RunConfig
+from .config import OPTIONAL, Role, RunConfig
 from .context import Context
 from .errors import RunFolderError
-from .estimate import Estimate, overall
+from .estimate import Estimate
 from .events import Event, EventBus, Kind
 from .prepare import blamed_on, resolve_device
 from .rng import derive_seed, isolated_global_rng, rng_for
@@ -31,16 +31,20 @@ SMALL_IMAGE = 16 * 16  # pixels
 DECIDING = ("modeldebug", "torch", "numpy", "scikit-learn")  # packages whose versions decide a stage's result
 
 
-class Session:
-    """One run at work: does its stages or reads them back, and tells of it."""
+class StageReached(Exception):  # noqa: N818  # no error: the run was to go no further
+    """The stage that a run was to stop after is finished."""
 
-    def __init__(self, store: RunStore, config: RunConfig, bus: EventBus) -> None:
-        self.store, self.config, self.bus = store, config, bus
+
+class Session:
+    """One run at work: does its stages or reads them back, and tells of it. It stops after the stage `until`."""
+
+    def __init__(self, store: RunStore, config: RunConfig, bus: EventBus, *, until: str | None = None) -> None:
+        self.store, self.config, self.bus, self.until = store, config, bus, until
         self.seed = config.core.run.seed
         self.device = resolve_device(config.core.run.device)
         self.keys: dict[str, str] = {}
         self._reused = _reused(store)
-        self._estimate = Estimate()
+        self._estimate = Estimate(absent=[role for role in OPTIONAL if role not in config.choices])
 
     def emit(self, kind: Kind, stage: str | None = None, message: str = "", **values: Any) -> None:
         self.bus.emit(Event(kind, str(self.store.path), stage, message, **values))
@@ -63,15 +67,32 @@ class Session:
             sections: the core's settings that it uses.
             after: the stages whose results it uses.
             facts: hashes of inputs that are no stage's result.
+
+        Raises:
+            StageReached: the run was to stop after this stage.
         """
-        key = self.keys[name] = self._key(name, roles, sections, after, facts or {})
+        saved = self._stage(name, work, roles, sections, after, facts or {})
+        if name == self.until:
+            raise StageReached
+        return saved
+
+    def _stage(
+        self,
+        name: str,
+        work: Callable[[Context], Saved],
+        roles: tuple[Role, ...],
+        sections: tuple[str, ...],
+        after: tuple[str, ...],
+        facts: Mapping[str, str],
+    ) -> Saved:
+        key = self.keys[name] = self._key(name, roles, sections, after, facts)
         if not self.store.finished(name) and self._reused is not None:
             self.store.take_over(name, key, self._reused)
         if self.store.finished(name):
             saved = self.store.load_stage(name, key)
             self._estimate.finished(name, self.store.manifest["stages"][name]["seconds"])
             return saved
-        self.emit("stage_started", name, overall=overall(name, 0.0))
+        self.emit("stage_started", name, overall=self._estimate.overall(name, 0.0))
         self._estimate.started(name)
         began = time.monotonic()
         context = Context(
@@ -90,7 +111,7 @@ class Session:
         seconds = time.monotonic() - began
         self.store.save_stage(name, key, saved, seconds=seconds)
         self._estimate.finished(name, seconds)
-        self.emit("stage_finished", name, data=saved.info, overall=overall(name, 1.0))
+        self.emit("stage_finished", name, data=saved.info, overall=self._estimate.overall(name, 1.0))
         return saved
 
     def _key(
@@ -120,7 +141,7 @@ class Session:
 
     def _progress(self, name: str, done: float, message: str) -> None:
         eta = self._estimate.left(done, time.monotonic())
-        self.emit("progress", name, message, done=done, overall=overall(name, done), eta=eta)
+        self.emit("progress", name, message, done=done, overall=self._estimate.overall(name, done), eta=eta)
 
 
 def _reused(store: RunStore) -> RunStore | None:
@@ -142,6 +163,7 @@ def new_manifest(config: RunConfig) -> dict[str, Any]:
         "plugins": list(config.plugins),
         "preset": config.preset,
         "budget": config.budget,
+        "advice": config.advice,
         "reuse": None,
         "config": config.to_dict(),
         "sources": dict(config.sources),

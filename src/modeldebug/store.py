@@ -17,7 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,11 @@ class Saved:
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """`{"w": t}` as `{"prefix/w": t}`."""
     return {f"{prefix}/{name}": tensor for name, tensor in tensors.items()}
+
+
+def tensors_of(value: Any) -> dict[str, Tensor]:
+    """The tensors of a frozen dataclass, by field; without those that are None."""
+    return {f.name: v for f in fields(value) if isinstance(v := getattr(value, f.name), Tensor)}
 
 
 class RunStore:

@@ -38,8 +38,6 @@ class DataSpec:
 class ImageSet:
     """Labelled images, kept as they are stored and converted batch by batch: `ImageSet(images, labels)`.
 
-    `subset` copies no image but gives a view: so data that are memory-mapped stay so, however they are split.
-
     Attributes:
         storage: (m, c, h, w) uint8, or float32 in [0, 1]; may be memory-mapped.
         labels: (n,) int64 from 0.
@@ -60,9 +58,7 @@ class ImageSet:
     def __post_init__(self) -> None:
         if self.storage.dtype not in (torch.uint8, torch.float32) or self.storage.dim() != 4:
             raise DataError(
-                "images have the wrong type or shape",
-                got=describe(self.storage),
-                expected="uint8 or float32 (n, c, h, w)",
+                "images have the wrong type", got=describe(self.storage), expected="uint8 or float32 (n, c, h, w)"
             )
         n = len(self.storage)
         if self.rows is not None:
@@ -102,7 +98,7 @@ class ImageSet:
         return (images.float() / 255 if images.dtype == torch.uint8 else images), self.labels[index]
 
     def subset(self, index: Tensor) -> ImageSet:
-        """The given rows, index (m,) int64 or a mask (n,) bool, as a view of the same storage."""
+        """The given rows, index (m,) int64 or a mask (n,) bool, as a view of the same storage, memory-mapped or not."""
         chosen = torch.arange(len(self))[index]
         return ImageSet(self.storage, self.labels[chosen], chosen if self.rows is None else self.rows[chosen])
 
@@ -135,6 +131,7 @@ class Origins:
         labels: (n,) int64, the true class.
         z: (n, d) float32, the code, or None where the generator cannot encode.
         condition: (n,) int64, the class told to a conditional decoder, or None.
+        spread: (n, d) float32, the posterior's standard deviations around the code, or None where it has none.
 
     >>> len(Origins(index=torch.tensor([4, 7]), labels=torch.tensor([0, 1]), z=torch.zeros(2, 10)))
     2
@@ -144,6 +141,7 @@ class Origins:
     labels: Tensor
     z: Tensor | None = None
     condition: Tensor | None = None
+    spread: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.index)
@@ -231,8 +229,7 @@ class Failures:
 
     def subset(self, index: Tensor) -> Failures:
         """The given rows: index (m,) int64, or a mask (n,) bool."""
-        chosen = {f.name: getattr(self, f.name) for f in fields(self)}
-        return replace(self, **{k: v[index] for k, v in chosen.items() if v is not None})
+        return replace(self, **{k: v[index] for k, v in vars(self).items() if v is not None})
 
     @staticmethod
     def concatenate(parts: Sequence[Failures]) -> Failures:
@@ -293,12 +290,15 @@ class Answers:
 
     Attributes:
         votes: (n, annotators) int64: a class, -1 for "none of the above", -2 for not asked.
+        confidence: (n,) float32 in [0, 1], how sure a program is of the answer that its votes give; None for people,
+            and programs that cannot say.
 
     >>> Answers(torch.tensor([[3, 3, -1], [5, -1, -2]])).votes.shape
     torch.Size([2, 3])
     """
 
     votes: Tensor
+    confidence: Tensor | None = None
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 DASH = "-"
 
@@ -16,6 +17,16 @@ def percent(share: float | None) -> str:
     return DASH if share is None else f"{100 * share:.1f} %"
 
 
+def with_interval(share: Mapping[str, float | None]) -> str:
+    """A share with its interval, in percent.
+
+    >>> with_interval({"share": 0.303, "low": 0.2714, "high": 0.3381})
+    '30.3 % (27.1-33.8)'
+    """
+    low, high = share["low"], share["high"]
+    return percent(share["share"]) + ("" if low is None or high is None else f" ({100 * low:.1f}-{100 * high:.1f})")
+
+
 def count(number: int | None, noun: str) -> str:
     """A number of things.
 
@@ -24,6 +35,15 @@ def count(number: int | None, noun: str) -> str:
     """
     plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}es" if noun.endswith("s") else f"{noun}s"
     return f"{DASH if number is None else format(number, ',')} {noun if number == 1 else plural}"
+
+
+def queries(classifier: int, guide: int | None) -> str:
+    """What a search has asked of the classifier, and of its guide, if there is one.
+
+    >>> queries(1200, None), queries(1200, 400)
+    ('1,200 queries', '1,200 queries (and 400 of the guide)')
+    """
+    return count(classifier, "query") + ("" if guide is None else f" (and {guide:,} of the guide)")
 
 
 def trained_on(dataset: str, images: int, classes: Sequence[str]) -> str:
@@ -55,6 +75,71 @@ def preset_named(preset: str | None, budget: str | None) -> str:
     ('defuse-mnist, budget laptop', 'tiny', 'none')
     """
     return f"{preset or 'none'}" + (f", budget {budget}" if budget else "")
+
+
+def called(role: str) -> str:
+    """A role as it is spoken of.
+
+    >>> called("auditor_2"), called("generator_data"), called("searcher")
+    ('second auditor', 'generator data', 'searcher')
+    """
+    return {"auditor_2": "second auditor", "auditor_3": "third auditor"}.get(role, role.replace("_", " "))
+
+
+def error_of(auditor: Mapping[str, Any]) -> str:
+    """How often an auditor errs and abstains, and what decides when it does.
+
+    >>> found = {"program": True, "error": 0.004, "abstained": 0.012, "threshold": 0.5337, "reached": True}
+    >>> measured, _, why = error_of(found | {"error_rate": 0.005}).partition("; ")
+    >>> measured
+    'wrong on 0.4 % of its answers on test images, abstains on 1.2 %'
+    >>> why
+    'threshold 0.53 for at most 0.5 % errors on validation images'
+    """
+    if not auditor["program"]:
+        return "no program: no threshold, and not measured on test images"
+    if auditor["error"] is None:
+        return "answers none of the test images: it abstains on all"
+    wrong, abstained = percent(auditor["error"]), percent(auditor["abstained"])
+    said = f"wrong on {wrong} of its answers on test images, abstains on {abstained}"
+    if auditor["error_rate"] is None:
+        return f"{said}; no threshold: it abstains by its votes alone"
+    if auditor["threshold"] is None:
+        return f"{said}; no threshold: it does not say how sure it is"
+    serves = "for" if auditor["reached"] else "not enough for"
+    asked = f"at most {100 * auditor['error_rate']:g} % errors on validation images"
+    return f"{said}; threshold {auditor['threshold']:.2f} {serves} {asked}"
+
+
+def agreement_said(pair: Mapping[str, Any]) -> str:
+    """How far two auditors say the same of the failures.
+
+    >>> agreement_said({"auditors": ["auditor", "auditor_2"], "judgement": 0.912, "label": 0.97, "both_answer": 1200})
+    'auditor and second auditor judge 91.2 % of the failures alike; where both answer (1,200) 97.0 % get the same label'
+    """
+    one, other = map(called, pair["auditors"])
+    return (
+        f"{one} and {other} judge {percent(pair['judgement'])} of the failures alike; "
+        f"where both answer ({pair['both_answer']:,}) {percent(pair['label'])} get the same label"
+    )
+
+
+def of_prior(search: Mapping[str, Any]) -> bool:
+    """Whether every failure of a search is a draw from the prior: then none was made from a training image."""
+    return bool(search["failures"]) and not search["distinct_origins"]
+
+
+def came_from(search: Mapping[str, Any]) -> str:
+    """What the failures of a search were made from.
+
+    >>> came_from({"failures": 24, "distinct_origins": 5, "origins": 420})
+    'from 5 of 420 training images'
+    >>> came_from({"failures": 24, "distinct_origins": 0, "origins": 420})
+    'all of them draws from the prior'
+    """
+    if of_prior(search):
+        return "all of them draws from the prior"
+    return f"from {search['distinct_origins']:,} of {count(search['origins'], 'training image')}"
 
 
 def duration(seconds: float) -> str:

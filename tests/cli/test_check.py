@@ -74,3 +74,29 @@ def test_check_refuses_what_the_run_would_refuse(
     assert done.exit_code == 2
     assert message in done.stderr
     assert "Traceback" not in done.output
+
+
+CAREFUL = ["--searcher", "tests.engine.guided:careful"]
+
+
+def test_check_shows_the_guide_beside_the_model(quadrants: list[str], invoke: Invoke) -> None:
+    options = [*quadrants, *CAREFUL, "--classifier", "quadrants:good", "--guide", "quadrants:softmax"]
+    text = " ".join(invoke("check", *options).stdout.split())
+    assert "guide quadrants:softmax (Sequential, " in text
+    assert "it answers probabilities (detected) 100.0 % of the test images right" in text
+    found = json.loads(invoke("check", *options, "--json").stdout)
+    assert found["guide"]["accuracy"] == 1.0
+    assert not any(other.startswith("guide") for other in found["components"])
+    assert json.loads(invoke("check", *quadrants, "--classifier", "quadrants:good", "--json").stdout)["guide"] is None
+
+
+def test_check_warns_of_a_guide_that_knows_less_than_the_model(quadrants: list[str], invoke: Invoke) -> None:
+    done = invoke("check", *quadrants, *CAREFUL, "--classifier", "quadrants:good", "--guide", "quadrants:guesses")
+    assert done.exit_code == 0, done.output
+    assert "the guide is less often right than the classifier" in done.stderr
+
+
+def test_check_refuses_the_model_as_its_own_guide(quadrants: list[str], invoke: Invoke) -> None:
+    done = invoke("check", *quadrants, *CAREFUL, "--classifier", "quadrants:good", "--guide", "quadrants:good")
+    assert done.exit_code == 2
+    assert "the guide is the model under test" in done.stderr

@@ -83,7 +83,7 @@ def test_the_schema_is_json_and_names_every_section_and_component(invoke: Invoke
     schema = TypeAdapter(dict).validate_json(invoke("config", "schema").stdout)
     assert schema["$schema"].startswith("https://json-schema.org/")
     assert {"run", "search", "searcher", "corrector", "auditor"} <= set(schema["properties"])
-    (searcher,) = schema["properties"]["searcher"]["anyOf"]
+    searcher = schema["properties"]["searcher"]["anyOf"][0]
     assert searcher["properties"]["use"]["enum"] == ["beta-noise", "defuse:beta-noise"]
     assert searcher["properties"]["draws"]["description"]
 

@@ -13,10 +13,9 @@ import pytest
 import torch
 
 from modeldebug import WaitingForPeople
-from modeldebug.results import STAGES
 from modeldebug.stages import evidence, judges
 
-from ..conftest import Finished
+from ..conftest import PLAIN_STAGES, Finished
 from .conftest import Invoke
 
 
@@ -32,7 +31,7 @@ def test_json_output_is_a_line_for_each_event_and_the_last_line_is_results_json(
     assert last == json.loads((finished.folder / "results.json").read_text())
     assert events[0]["kind"] == "run_started"
     assert events[-1]["kind"] == "run_finished"
-    assert [e["stage"] for e in events if e["kind"] == "stage_finished"] == list(STAGES)
+    assert [e["stage"] for e in events if e["kind"] == "stage_finished"] == list(PLAIN_STAGES)
 
 
 def test_resuming_a_finished_run_says_so_and_touches_no_file(run_copy: Path, invoke: Invoke) -> None:
@@ -64,7 +63,7 @@ def test_redo_repeats_the_stage_and_all_later_ones_and_ends_with_the_same_result
     done = invoke("resume", run_copy, "--redo", "regions")
     assert done.exit_code == 0, done.output
     after = state_of(run_copy)
-    again = [stage for stage in STAGES if before[f"stages/{stage}.json"][1] != after[f"stages/{stage}.json"][1]]
+    again = [stage for stage in PLAIN_STAGES if before[f"stages/{stage}.json"][1] != after[f"stages/{stage}.json"][1]]
     assert again == ["regions", "correction", "evidence"]
     assert {k: v[0] for k, v in before.items() if k.startswith("stages/")} == {
         k: v[0] for k, v in after.items() if k.startswith("stages/")
@@ -87,7 +86,7 @@ def test_without_a_terminal_there_is_one_plain_line_a_finished_stage(run_copy: P
     done = invoke("resume", run_copy, "--redo", "audit")
     assert "\x1b" not in done.stdout
     progress = done.stdout.split("\n\n")[0].splitlines()
-    assert [line.split()[0] for line in progress] == ["run", *STAGES[STAGES.index("audit") :]]
+    assert [line.split()[0] for line in progress] == ["run", *PLAIN_STAGES[PLAIN_STAGES.index("audit") :]]
 
 
 def test_quiet_prints_the_result_and_no_progress(run_copy: Path, invoke: Invoke) -> None:

@@ -13,11 +13,25 @@ from modeldebug.cli.words import stage_result
 from modeldebug.events import Event
 
 
+def auditor(**changes: Any) -> dict[str, Any]:
+    """What is measured of an auditor."""
+    return {
+        "role": "auditor", "program": True, "error_rate": 0.005, "threshold": 0.914, "reached": True,
+        "error": 0.02, "abstained": 0.05, **changes,
+    }  # fmt: skip
+
+
 def results(**changes: Any) -> dict[str, Any]:
     """The results of a run that found and fixed something."""
     search = {
-        "queries": 1000, "origins": 90, "found": 50, "failures": 40, "distinct_origins": 12,
-        "genuine": 20, "third_class": 4, "drift": 12, "abstained": 4,
+        "queries": 1000, "guide_queries": None, "origins": 90, "found": 50, "failures": 40, "distinct_origins": 12,
+        "genuine": 20, "third_class": 4, "drift": 12, "abstained": 4, "genuine_origins": 9,
+        "shares": {
+            "genuine": {"share": 0.5, "low": 0.312, "high": 0.688},
+            "third_class": {"share": 0.1, "low": 0.0, "high": 0.2},
+            "drift": {"share": 0.3, "low": 0.1504, "high": 0.4496},
+            "abstained": {"share": 0.1, "low": 0.0, "high": 0.2},
+        },
     }  # fmt: skip
     columns = {"before": 0.97, "after": 0.968, "control": 0.972, "failures_alone": 0.96}
     return {
@@ -30,20 +44,28 @@ def results(**changes: Any) -> dict[str, Any]:
         "regions_of_one_image": 0,
         "search": search,
         "reconstruction_accuracy": {"classifier": 0.97, "oracle": 0.95},
+        "guide": None,
+        "guide_accuracy": None,
         "oracle_accuracy": 0.99,
         "oracle_abstained": 0.02,
         "auditor_accuracy": 0.98,
         "auditor_abstained": 0.05,
+        "auditors": [auditor()],
+        "auditor_agreement": [],
         "lambda": 0.1,
         "correction_skipped": None,
         "warnings": [],
         "preset": "defuse-mnist",
         "budget": "laptop",
+        "advice": "",
         "seconds": {"total": 61.2},
         **changes,
     }
 
 
+UNKNOWN = {
+    kind: {"share": None, "low": None, "high": None} for kind in ("genuine", "third_class", "drift", "abstained")
+}
 NOTHING = dict.fromkeys(("before", "after", "control", "failures_alone"))
 SKIPPED = {
     "regions": 0,
@@ -65,22 +87,52 @@ def test_a_good_run_is_told_in_numbers() -> None:
         ("regions", "10.0 %", "99.0 %", "97.2 %", "96.0 %"),
     )
     assert [row[:3] for row in summary.failures] == [
-        ("genuine", "20", "50.0 %"),
-        ("third class", "4", "10.0 %"),
-        ("drift", "12", "30.0 %"),
-        ("abstained", "4", "10.0 %"),
+        ("genuine", "20", "50.0 % (31.2-68.8)"),
+        ("third class", "4", "10.0 % (0.0-20.0)"),
+        ("drift", "12", "30.0 % (15.0-45.0)"),
+        ("abstained", "4", "10.0 % (0.0-20.0)"),
     ]
     facts = dict(summary.facts)
     assert facts["found"] == "50 failures in 1,000 queries; 40 kept, from 12 of 90 training images"
-    assert facts["auditor"] == "answers 95.0 % of the real test images, 98.0 % of them right"
+    assert facts["auditor"] == (
+        "wrong on 2.0 % of its answers on test images, abstains on 5.0 %; "
+        "threshold 0.91 for at most 0.5 % errors on validation images"
+    )
+    assert "agreement" not in facts
     assert facts["regions"] == "5 kept of 9 clusters, mean purity 0.91"
     assert facts["lambda"] == "0.1"
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"reached": False}, "threshold 0.91 not enough for at most 0.5 % errors on validation images"),
+        ({"threshold": None}, "no threshold: it does not say how sure it is"),
+        ({"threshold": None, "error_rate": None, "reached": None}, "no threshold: it abstains by its votes alone"),
+        ({"error": None, "abstained": 1.0}, "answers none of the test images"),
+        ({"program": False, "error": None, "abstained": None}, "no program: no threshold, and not measured"),
+    ],
+)
+def test_how_an_auditor_came_to_abstain_is_said(changed: dict[str, Any], words: str) -> None:
+    facts = dict(summarise(results(auditors=[auditor(**changed)])).facts)
+    assert words in facts["auditor"]
+
+
+def test_several_auditors_are_shown_with_their_agreement() -> None:
+    pair = {"auditors": ["auditor", "auditor_2"], "judgement": 0.912, "label": 0.97, "both_answer": 31}
+    both = [auditor(), auditor(role="auditor_2", error=0.031)]
+    facts = dict(summarise(results(auditors=both, auditor_agreement=[pair])).facts)
+    assert "wrong on 2.0 %" in facts["auditor"]
+    assert "wrong on 3.1 %" in facts["auditor_2"]
+    assert facts["agreement"].startswith("auditor and second auditor judge 91.2 % of the failures alike")
+    assert facts["agreement"].endswith("where both answer (31) 97.0 % get the same label")
 
 
 def test_no_failures_at_all_is_a_good_outcome() -> None:
     none = dict.fromkeys(("found", "failures", "genuine", "third_class", "drift", "abstained", "distinct_origins"), 0)
     reason = "no failures were found"
-    summary = summarise(results(**SKIPPED, search=results()["search"] | none, clusters=0, correction_skipped=reason))
+    search = results()["search"] | none | {"shares": UNKNOWN}
+    summary = summarise(results(**SKIPPED, search=search, clusters=0, correction_skipped=reason))
     assert "No failures were found" in summary.headline
     assert "good outcome" in summary.headline
     assert summary.failures[0][1:3] == ("0", "-")
@@ -96,7 +148,8 @@ def test_no_region_is_a_good_outcome_but_not_where_generator_or_oracle_are_to_bl
 
 def test_what_was_not_measured_is_a_dash_with_its_reason() -> None:
     unjudged = results()["search"] | dict.fromkeys(("genuine", "third_class", "drift", "abstained"))
-    summary = summarise(results(search=unjudged, reconstruction_accuracy={"classifier": None, "oracle": None}))
+    unknown = {"reconstruction_accuracy": {"classifier": None, "oracle": None}, "auditors": []}
+    summary = summarise(results(search=unjudged | {"shares": UNKNOWN}, **unknown))
     assert {row[1:3] for row in summary.failures} == {("-", "-")}
     facts = dict(summary.facts)
     assert facts["auditor"].startswith("- (no auditor")
@@ -113,6 +166,11 @@ def test_regions_that_are_open_to_doubt_are_counted() -> None:
     assert regions(1, 0) == f"{kept}; 1 disputed by the auditor"
     assert regions(None, 3) == f"{kept}; 3 from one training image"  # without an auditor nobody disputes
     assert regions(None, 0) == kept
+
+
+def test_the_preset_says_when_to_take_it() -> None:
+    told = "To reproduce the paper; for the classifier's own errors, another preset."
+    assert ("", told) in summarise(results(advice=told)).facts
 
 
 def test_the_preset_is_named_with_its_budget() -> None:
@@ -179,3 +237,13 @@ def test_quiet_still_shows_warnings(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == "Warning: reconstructions are poor\n"
+
+
+def test_the_guide_is_named_and_its_queries_stand_beside_the_classifiers() -> None:
+    search = results()["search"] | {"guide_queries": 12345}
+    facts = dict(summarise(results(guide="labelers:ensemble", guide_accuracy=0.981, search=search)).facts)
+    assert facts["found"].startswith("50 failures in 1,000 queries (and 12,345 of the guide); 40 kept")
+    assert facts["guide"] == "labelers:ensemble: 98.1 % of the test images right"
+    assert "guide" not in dict(summarise(results()).facts)
+    found = {"queries": 10, "guide_queries": 7, "found": 3, "failures": 3, "origins": 5, "distinct_origins": 2}
+    assert stage_result("search", found) == "3 failures in 10 queries (and 7 of the guide), from 2 of 5 training images"

@@ -5,6 +5,7 @@ import torch
 from twins import LenientConfig, assert_caught, assert_every_check_has_a_twin, component
 
 from modeldebug.testing import PlantedGenerator, check_generator
+from modeldebug.testing.problems import PlantedConditionalGenerator
 
 
 class Reference(PlantedGenerator):
@@ -98,11 +99,38 @@ class SwitchesGradientsOff(Reference):
         return super()._encode(x, condition)
 
 
+class WithSpread(Reference):
+    spread_of = staticmethod(torch.ones_like)
+
+    def _spread(self, x, condition):
+        return self.spread_of(self._encode(x, condition))
+
+
+class SpreadOfOneNumber(WithSpread):
+    spread_of = staticmethod(lambda z: torch.ones(len(z), 1))
+
+
+class SpreadInLogarithms(WithSpread):
+    spread_of = staticmethod(lambda z: torch.ones_like(z).mul(0.3).log())
+
+
+class Obedient(PlantedConditionalGenerator):
+    """Told the class, as the kit's own conditional generator, with something to learn."""
+
+    def __init__(self, config, spec):
+        super().__init__(config, spec)
+        self.gain = torch.rand(1)
+
+    _fit, state_dict, load_state_dict = Reference._fit, Reference.state_dict, Reference.load_state_dict
+
+
 BOTH = ("encode", "gradients")
 TWINS = {
     "unknown_settings_are_refused": (component(Reference, *BOTH, config=LenientConfig), "was accepted"),
     "shapes_and_ranges": (component(TooBright, *BOTH), "out of range"),
     "reconstructs_training_images": (component(Grey, *BOTH), "mean squared error"),
+    "spread_is_that_of_the_codes": (component(SpreadInLogarithms, *BOTH), "values below 0"),
+    "told_class_is_shown": (component(Reference, *BOTH, "conditional"), "by chance it is 25%"),
     "decodes_with_gradients": (component(Detached, *BOTH), "do not depend on the codes"),
     "decoding_repeats": (component(Noisy, *BOTH), "images that differ"),
     "rows_do_not_mix": (component(NormalisedOverTheBatch, *BOTH), "other codes stand beside"),
@@ -113,6 +141,7 @@ TWINS = {
     "globals_are_left_alone": (component(SeedsGlobals, *BOTH), "torch's random state changed"),
 }
 MORE_TWINS = [
+    ("spread_is_that_of_the_codes", component(SpreadOfOneNumber, *BOTH), "(1, 1)"),
     ("sampling_is_seeded", component(SamplesAlwaysTheSame), "the same draws for another seed"),
     ("inputs_are_left_alone", component(OverwritesTrainingImages), "changed training images"),
     ("globals_are_left_alone", component(SwitchesGradientsOff, "encode"), "gradient mode changed"),
@@ -121,6 +150,14 @@ MORE_TWINS = [
 
 def test_reference_generator_passes_every_check():
     check_generator(component(Reference, *BOTH))
+
+
+def test_reference_that_is_told_the_class_passes_every_check():
+    check_generator(component(Obedient, *BOTH, "conditional"))
+
+
+def test_reference_with_a_spread_passes_every_check():
+    check_generator(component(WithSpread, *BOTH))
 
 
 def test_generator_factory_is_checked_like_a_component():

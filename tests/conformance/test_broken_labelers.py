@@ -53,6 +53,17 @@ class NeverAbstains(Reference):
         return Answers(super()._label(request).votes.clamp_min(0))
 
 
+class SureOfEverything(Reference):
+    def _label(self, request):
+        answers = super()._label(request)
+        return Answers(answers.votes, torch.ones(len(request.x)))
+
+
+class TooSure(Reference):
+    def _label(self, request):
+        return Answers(super()._label(request).votes, torch.full((len(request.x),), 1.5))
+
+
 class Moody(Reference):
     def _label(self, request):
         return Answers(torch.randint(-1, 4, (len(request.x), 1)))
@@ -93,6 +104,7 @@ TWINS = {
     "votes_fit_the_request": (component(OneVoteTooFew), "wrong shape"),
     "labels_known_images": (component(AlwaysZero), "of them rightly"),
     "abstains_on_noise": (component(NeverAbstains), "0% abstentions on noise"),
+    "is_surer_of_real_images": (component(SureOfEverything), "mean confidence 1.00 on real images, 1.00 on noise"),
     "labelling_repeats": (component(Moody), "other votes"),
     "fitting_repeats": (component(FitsAnyhow), "another state"),
     "state_round_trip": (component(ForgetsWhatItLearned), "other votes"),
@@ -112,6 +124,10 @@ def test_labeler_that_waits_for_people_passes_every_check():
 @pytest.mark.parametrize("name", TWINS)
 def test_broken_labeler_fails_its_check(name):
     assert_caught(check_labeler, name, *TWINS[name])
+
+
+def test_confidence_above_one_fails():
+    assert_caught(check_labeler, "votes_fit_the_request", component(TooSure), "the confidence is out of range")
 
 
 def test_program_that_pends_fails():

@@ -159,7 +159,7 @@ def test_every_searcher_check_has_a_broken_twin():
 
 
 def test_known_problem_refuses_a_searcher_that_needs_more_than_it_has():
-    needy = Component("needy", "", ComponentConfig, Reference, requires=frozenset({"conditional"}))
+    needy = Component("needy", "", ComponentConfig, Reference, requires=frozenset({"speech"}))
     with pytest.raises(ConfigError, match="cannot serve needy"):
         check_searcher(needy)
 

@@ -12,6 +12,7 @@ from modeldebug_defuse.plugin import (
     modeldebug_generators,
     modeldebug_searchers,
 )
+from modeldebug_labelers.plugin import modeldebug_classifiers as modeldebug_ensembles
 from modeldebug_labelers.plugin import modeldebug_labelers
 from PIL import Image
 
@@ -21,9 +22,13 @@ SHORT = {
     "cnn": {"epochs": 4},
     "examples-cnn": {"epochs": 2},
     "resnet18": {"epochs": 3, "batch_size": 32},
+    "ensemble": {"members": 2, "epochs": 6, "width": 8},
     "digits": {"limit": 300},
     "vae": {"epochs": 12, "hidden": 32, "channels": 8, "latent": 3},
+    "cvae": {"epochs": 12, "hidden": 32, "channels": 8, "latent": 3},
     "beta-noise": {"draws": 40, "scale": 4.0, "block": 10},
+    "margin": {"step": 0.2, "keep": 2, "apart": 0.2, "restarts": 1, "block": 4},  # restarts: all that it draws
+    "margin-evolution": {"step": 0.2, "sigma": 0.05, "block": 4},
     "dp-gmm": {"components": 6},
     "dp-gmm-sklearn": {"components": 6},
     "oracle": {"members": 2, "epochs": 6, "width": 8},
@@ -33,6 +38,7 @@ DATASETS = {component.name: component for component in modeldebug_datasets()}
 COMPONENTS = [
     DATASETS["digits"],
     *modeldebug_classifiers(),
+    *modeldebug_ensembles(),
     *modeldebug_generators(),
     *modeldebug_searchers(),
     *modeldebug_clusterers(),

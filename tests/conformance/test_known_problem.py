@@ -54,3 +54,27 @@ def test_origins_stand_near_both_balls_and_outside_of_them():
     assert known.origins.labels.bincount().tolist() == [0, 0, 12, 12]
     assert bool((known.ball_of(known.origins.z) == -1).all())
     assert torch.equal(known.splits.train.labels[known.origins.index], known.origins.labels)
+
+
+def test_told_the_class_the_known_problem_is_the_same_but_for_its_codes(prior_draws):
+    known, told = known_problem(), known_problem(conditional=True)
+    assert torch.allclose(known.splits.train.images, told.splits.train.images, atol=1e-6)
+    assert torch.equal(known.origins.index, told.origins.index)
+    assert torch.equal(told.origins.condition, told.origins.labels)
+    assert torch.allclose(told.origins.z, known.origins.z.abs(), atol=1e-4)
+    assert torch.equal(known.failures(20).x, told.failures(20).x)
+
+
+@pytest.mark.parametrize("label", range(4))
+def test_an_image_shows_the_class_that_the_generator_was_told(prior_draws, label):
+    z = prior_draws[:1000]
+    images = known_problem(conditional=True).generator.decode(z, torch.full((1000,), label))
+    assert bool((truth(codes_of(images)) == label).all())
+    assert torch.allclose(codes_of(images).abs(), z.abs(), atol=1e-4)
+
+
+def test_prior_rate_holds_for_draws_that_are_told_every_class_alike(prior_draws):
+    told = known_problem(conditional=True)
+    shown = codes_of(told.generator.decode(prior_draws, torch.arange(len(prior_draws)) % 4))
+    share = float((told.ball_of(shown) >= 0).float().mean())
+    assert told.prior_rate == pytest.approx(share, abs=4 * (0.06 * 0.94 / 100_000) ** 0.5)

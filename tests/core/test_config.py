@@ -4,7 +4,7 @@ import pytest
 from pydantic import Field
 
 from modeldebug import ClassifierConfig, Component, ComponentConfig, ConfigError, Preset
-from modeldebug.config import ROLES, Layer, parse_assignment, read_file, resolve
+from modeldebug.config import OPTIONAL, ROLES, Layer, parse_assignment, read_file, resolve
 from modeldebug.registry import Registry, Source
 from modeldebug.schema import json_schema
 from modeldebug.sections import SECTIONS
@@ -182,6 +182,34 @@ def test_an_auditor_that_is_the_labeler_again_is_refused(registry):
         resolved(registry, {"auditor": {"use": "k"}})
 
 
+AUDITOR = {"auditor": {"use": "k", "draws": 7}}
+
+
+def test_auditors_that_all_differ_may_be_three(registry):
+    more = {"auditor_2": {"use": "k", "draws": 8}, "auditor_3": {"use": "k", "draws": 9}}
+    chosen = resolved(registry, AUDITOR | more).choices
+    assert [chosen[role].config.draws for role in ("auditor", "auditor_2", "auditor_3")] == [7, 8, 9]
+    assert {chosen[role].registered.kind for role in more} == {"labeler"}
+
+
+@pytest.mark.parametrize(
+    ("layer", "words"),
+    [
+        (AUDITOR | {"auditor_2": {"use": "k"}}, ["the second auditor is the labeler again", "auditor_2.architecture"]),
+        (AUDITOR | {"auditor_2": {"use": "k", "draws": 7}}, ["the second auditor is the auditor again"]),
+        (
+            AUDITOR | {"auditor_2": {"use": "k", "draws": 8}, "auditor_3": {"use": "k", "draws": 8}},
+            ["the third auditor is the second auditor again"],
+        ),
+        ({"auditor_2": {"use": "k", "draws": 8}}, ["there is a second auditor, but no auditor", "--auditor NAME"]),
+    ],
+)
+def test_a_further_auditor_that_confirms_another_or_nobody_is_refused(registry, layer, words):
+    with pytest.raises(ConfigError) as caught:
+        resolved(registry, layer)
+    assert all(word in str(caught.value) for word in words)
+
+
 @pytest.mark.parametrize(
     ("layer", "words"),
     [
@@ -229,6 +257,66 @@ def test_missing_ability_is_refused_before_any_component_is_made(registry):
 def test_ability_that_another_component_provides_is_enough(registry):
     config = resolved(registry, {"searcher": {"use": "needy"}, "generator": {"use": "smooth"}})
     assert config.choices["searcher"].registered.name == "p:needy"
+
+
+@pytest.fixture
+def guides(registry):
+    """The same, with two searchers that ask a guide, a second classifier, and a preset that is guided."""
+    source, guide = Source("p", "a-distribution", "1.0"), frozenset({"guide"})
+    registry.add("searcher", Component("careful", "", Settings, never, optional=guide), source)
+    registry.add("searcher", Component("lost", "", Settings, never, requires=guide), source)
+    registry.add("classifier", Component("second", "", Classifying, never), source)
+    settings = registry.presets["basic"].settings | {"searcher": {"use": "careful"}, "guide": {"use": "second"}}
+    registry._presets.append(("p", Preset("guided", "", settings)))
+    return registry
+
+
+def test_guide_is_a_classifier_for_a_searcher_that_asks_one(guides):
+    for searcher in ("careful", "lost"):
+        config = resolved(guides, {"searcher": {"use": searcher}, "guide": {"use": "second", "weights": "w.pt"}})
+        assert config.choices["guide"].registered.name == "p:second"
+        assert config.choices["guide"].config.weights.endswith("w.pt")
+    assert "guide" not in resolved(guides).choices
+
+
+def test_guide_for_a_searcher_that_asks_none_is_refused_with_those_who_do(guides):
+    with pytest.raises(ConfigError, match="the searcher asks none") as caught:
+        resolved(guides, {"guide": {"use": "second"}})
+    assert "guide.use from layer 1, searcher p:k" in str(caught.value)
+    assert "p:careful, p:lost" in str(caught.value)
+    assert caught.value.plugin == "p:k"
+
+
+def test_guide_of_a_preset_goes_with_the_presets_searcher(guides):
+    assert resolved(guides, preset="guided").choices["guide"].registered.name == "p:second"
+    other = resolved(guides, {"searcher": {"use": "k"}}, preset="guided")
+    assert "guide" not in other.choices
+    assert "guide" not in other.to_dict()
+    with pytest.raises(ConfigError, match="the searcher asks none") as caught:
+        resolved(guides, {"searcher": {"use": "k"}}, {"guide": {"weights": "w.pt"}}, preset="guided")
+    assert "guide.weights from layer 2" in str(caught.value)
+
+
+def test_run_without_the_presets_guide_resolves_to_itself(guides):
+    config = resolved(guides, {"searcher": {"use": "k"}}, preset="guided")
+    again = resolve(guides, ["p"], [Layer("the run", config.to_dict())], preset="guided")
+    assert again.to_dict() == config.to_dict()
+
+
+def test_model_under_test_as_its_own_guide_is_refused(guides):
+    careful, tested = {"use": "careful"}, {"use": "p:k", "weights": "w.pt"}
+    resolved(guides, {"searcher": careful, "classifier": tested, "guide": tested | {"weights": "other.pt"}})
+    with pytest.raises(ConfigError, match="the guide is the model under test") as caught:
+        resolved(guides, {"searcher": careful, "classifier": tested, "guide": tested | {"use": "k"}})
+    assert "p:k with the same settings in both roles" in str(caught.value)
+    assert "--guide labelers:ensemble" in str(caught.value)
+
+
+def test_searcher_that_needs_a_guide_is_refused_without_one(guides):
+    with pytest.raises(ConfigError, match="nothing in this run provides 'guide', which the searcher needs") as caught:
+        resolved(guides, {"searcher": {"use": "lost"}})
+    assert "p:k, p:second" in str(caught.value)
+    assert "add --guide NAME" in str(caught.value)
 
 
 def test_resolved_settings_resolve_to_themselves(registry):
@@ -325,4 +413,4 @@ def test_schema_explains_every_default():
 )
 def test_every_preset_of_the_default_plugins_resolves_in_every_budget(preset, budget):
     config = resolve(Registry.load(["defuse"]), ["defuse"], [Layer("--set", {}, budget)], preset=preset)
-    assert set(ROLES) - set(config.choices) <= {"generator_data"}
+    assert set(ROLES) - set(config.choices) <= {*OPTIONAL} - {"auditor"}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from modeldebug.estimate import WEIGHTS, Estimate, overall
+from modeldebug.estimate import WEIGHTS, Estimate
 from modeldebug.results import STAGES
 
 
@@ -23,7 +23,7 @@ def test_there_is_a_weight_for_every_stage():
 
 
 def test_share_of_the_run_grows_from_stage_to_stage_to_the_whole():
-    shares = [overall(stage, done) for stage in STAGES for done in (0.0, 0.5, 1.0)]
+    shares = [Estimate().overall(stage, done) for stage in STAGES for done in (0.0, 0.5, 1.0)]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
 
@@ -40,6 +40,18 @@ def test_a_stage_a_hundred_times_as_long_as_its_weight_says_is_extrapolated_from
             assert said / left == pytest.approx(1, rel=0.25)
     last = [said for stage, said, _ in told(seconds) if stage == "correction"]
     assert last[2:] == sorted(last[2:], reverse=True)
+
+
+def test_a_stage_that_the_run_does_not_have_takes_no_time_and_no_share():
+    estimate = Estimate(absent=["auditor_2", "auditor_3"])
+    assert estimate.overall("auditor", 1.0) == estimate.overall("generator", 0.0)
+    left = {}
+    for absent in ((), ("auditor_3",)):
+        estimate = Estimate(absent)
+        estimate.finished("labeler", float(WEIGHTS["labeler"]))
+        estimate.started("auditor")
+        left[absent] = estimate.left(0.0, now=0.0)
+    assert left[()] - left["auditor_3",] == pytest.approx(WEIGHTS["auditor_3"])
 
 
 def test_nothing_is_said_before_anything_is_measured():

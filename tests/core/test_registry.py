@@ -77,6 +77,7 @@ BROKEN = {
     "settings of another base": (plugin(modeldebug_searchers=[Component("s", "", dict, "m:f")]), "no ComponentConfig"),
     "abilities that are a list": (plugin(modeldebug_searchers=[search(requires=["encode"])]), "no frozensets"),
     "abilities that are text": (plugin(modeldebug_searchers=[search(provides="encode")]), "no frozensets"),
+    "optional abilities that are a list": (plugin(modeldebug_searchers=[search(optional=["guide"])]), "no frozensets"),
     "two components of one name": (plugin(modeldebug_searchers=[search(), search()]), "offers two searchers"),
     "second of two hooks raises": (
         plugin(modeldebug_searchers=[search()], modeldebug_correctors=raises),

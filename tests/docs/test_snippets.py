@@ -124,7 +124,10 @@ def test_snippets_of_the_page_run(page, folder, finished):
 
 
 def modules():
-    packages = ["modeldebug", *(f"modeldebug_{name}" for name in ("classifiers", "datasets", "defuse", "labelers"))]
+    packages = [
+        "modeldebug",
+        *(f"modeldebug_{name}" for name in ("classifiers", "datasets", "defuse", "labelers", "rivals")),
+    ]
     for package in packages:
         yield package
         for _, name, _ in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):

@@ -13,8 +13,8 @@ import pytest
 
 import modeldebug
 from modeldebug import Run, RunFolderError
-from modeldebug.results import STAGES
 
+from ..conftest import PLAIN_STAGES
 from . import planted
 from .bits import Watch, bits, kept, status
 
@@ -53,8 +53,8 @@ def test_a_disk_that_is_full_again_and_again_costs_no_finished_stage_and_no_bits
         go_on = partial(planted.debug, out) if attempts == 1 else partial(modeldebug.resume, out)
         with suppress(DiskFull), room_for(4):
             go_on(listeners=[watch])
-        assert set(watch.started).isdisjoint(STAGES[:before]), "a finished stage was done again"
-        assert kept(out) == list(STAGES[: len(kept(out))])
+        assert set(watch.started).isdisjoint(PLAIN_STAGES[:before]), "a finished stage was done again"
+        assert kept(out) == list(PLAIN_STAGES[: len(kept(out))])
         before = len(kept(out))
         assert not list(out.rglob("*.tmp"))
     assert attempts > 5
@@ -81,7 +81,7 @@ def test_a_full_disk_while_the_results_are_written_keeps_every_stage(planted_run
         patch.setattr(Path, "replace", replace)
         with pytest.raises(RunFolderError, match="the disk is full"):
             planted.debug(out)
-    assert kept(out) == list(STAGES)
+    assert kept(out) == list(PLAIN_STAGES)
     assert status(out) == "failed"
     watch = Watch()
     modeldebug.resume(out, listeners=[watch])

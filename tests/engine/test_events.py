@@ -9,9 +9,8 @@ import pytest
 
 from modeldebug import Run
 from modeldebug.events import Event
-from modeldebug.results import STAGES
 
-from ..conftest import Finished
+from ..conftest import PLAIN_STAGES, Finished
 from . import planted
 from .bits import Watch, bits
 
@@ -20,7 +19,7 @@ def test_stages_start_and_finish_one_after_the_other_between_the_ends_of_the_run
     events = [json.loads(line) for line in finished.stream.splitlines()[:-1]]
     assert [e["kind"] for e in events].count("run_started") == [e["kind"] for e in events].count("run_finished") == 1
     bounds = [(e["kind"], e["stage"]) for e in events if e["kind"].startswith("stage_")]
-    assert bounds == [(kind, stage) for stage in STAGES for kind in ("stage_started", "stage_finished")]
+    assert bounds == [(kind, stage) for stage in PLAIN_STAGES for kind in ("stage_started", "stage_finished")]
     at_work = None
     for event in events:
         if event["kind"] == "stage_started":
@@ -53,7 +52,7 @@ def test_the_last_event_carries_the_results_and_a_finished_stage_its_figures(tmp
     run = planted.debug(tmp_path / "run", listeners=[watch])
     assert watch.events[-1].kind == "run_finished"
     assert watch.events[-1].data == run.results
-    for stage in STAGES:
+    for stage in PLAIN_STAGES:
         (event,) = watch.of("stage_finished", stage)
         assert event.data == json.loads((run.path / "stages" / f"{stage}.json").read_text())
 

@@ -8,8 +8,8 @@ import pytest
 
 import modeldebug
 from modeldebug import PluginError
-from modeldebug.results import STAGES
 
+from ..conftest import PLAIN_STAGES
 from . import misbehaving, planted
 from .bits import Watch, kept, status
 
@@ -43,7 +43,7 @@ def test_a_component_that_breaks_in_a_run_is_named_and_earlier_stages_are_kept(
     assert caught.value.exit_code == 2
     assert caught.value.plugin == name, str(caught.value)
     assert status(tmp_path / "run") == "failed"
-    assert kept(tmp_path / "run") == list(STAGES[: STAGES.index(stage)])
+    assert kept(tmp_path / "run") == list(PLAIN_STAGES[: PLAIN_STAGES.index(stage)])
 
     watch = Watch()
     with pytest.raises(PluginError, match=words):

@@ -11,8 +11,8 @@ from click.testing import CliRunner
 import modeldebug
 from modeldebug import Run, RunFolderError, WaitingForPeople
 from modeldebug.cli import program
-from modeldebug.results import STAGES
 
+from ..conftest import PLAIN_STAGES
 from . import misbehaving, planted
 from .bits import Watch, bits, kept, status
 
@@ -72,7 +72,7 @@ def test_a_run_waits_for_people_and_goes_on_when_they_have_answered(planted_run:
         planted.debug(out, labeler=people)
     assert f"write {answers}" in str(caught.value)
     assert status(out) == "waiting"
-    assert kept(out) == list(STAGES[: STAGES.index("regions")])
+    assert kept(out) == list(PLAIN_STAGES[: PLAIN_STAGES.index("regions")])
 
     again = CliRunner().invoke(program, ["resume", str(out)])
     assert again.exit_code == 3

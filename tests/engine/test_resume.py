@@ -12,15 +12,14 @@ import pytest
 
 import modeldebug
 from modeldebug import Run, RunFolderError, store
-from modeldebug.results import STAGES
 
-from ..conftest import Finished
+from ..conftest import PLAIN_STAGES, Finished
 from .bits import Watch, bits, kept, status
 
 
 def test_a_run_interrupted_after_every_stage_ends_with_the_same_bits(finished: Finished, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    for number, stage in enumerate(STAGES):
+    for number, stage in enumerate(PLAIN_STAGES):
         watch = Watch("stage_finished", stage)
         go_on = partial(modeldebug.resume, out) if number else partial(modeldebug.run, preset="tiny", out=out)
         with pytest.raises(KeyboardInterrupt):
@@ -111,7 +110,7 @@ def test_a_damaged_stage_is_named_and_redo_heals_it_to_the_same_bits(
     with pytest.raises(RunFolderError, match=f"stage '{stage}'") as caught:
         modeldebug.resume(out)
     assert f"--redo {stage}" in str(caught.value)
-    assert kept(out) == list(STAGES[:-1]), "nothing that was finished may be forgotten"
+    assert kept(out) == list(PLAIN_STAGES[:-1]), "nothing that was finished may be forgotten"
     modeldebug.resume(out, redo=stage)
     assert bits(out) == bits(planted_run.path)
 

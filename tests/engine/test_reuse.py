@@ -8,9 +8,8 @@ import pytest
 
 import modeldebug
 from modeldebug import RunFolderError
-from modeldebug.results import STAGES
 
-from ..conftest import Finished
+from ..conftest import PLAIN_STAGES, Finished
 from .bits import Watch, bits
 
 
@@ -27,7 +26,7 @@ def test_only_stages_behind_a_changed_setting_are_done_again(finished: Finished,
     run = modeldebug.run(
         preset="tiny", settings=settings, out=tmp_path / "run", reuse=finished.folder, listeners=[watch]
     )
-    assert watch.started == list(STAGES[STAGES.index("regions") :])
+    assert watch.started == list(PLAIN_STAGES[PLAIN_STAGES.index("regions") :])
     assert {region.samples for region in run.regions} <= {17}
     alone = modeldebug.run(preset="tiny", settings=settings, out=tmp_path / "alone")
     assert bits(run.path) == bits(alone.path), "a run that reuses stages ends with other bits than one that does not"
@@ -51,7 +50,7 @@ def test_a_run_that_reused_stages_is_resumed_without_the_other(
     run_copy.rename(tmp_path / "gone")
     again = Watch()
     assert modeldebug.resume(out, listeners=[again]).status == "done"
-    assert again.started == list(STAGES[STAGES.index("regions") :])
+    assert again.started == list(PLAIN_STAGES[PLAIN_STAGES.index("regions") :])
 
 
 def test_reusing_a_folder_that_is_no_run_is_refused_before_anything_is_made(tmp_path: Path) -> None:

@@ -51,6 +51,17 @@ def test_own_model_is_corrected_and_measured_before_and_after(tmp_path):
     assert results["region_accuracy"]["after"] > results["region_accuracy"]["before"]
 
 
+def test_model_behind_an_address_is_searched_and_left_as_it_is(tmp_path):
+    printed = python(EXAMPLES / "black_box.py", "--out", "run", cwd=tmp_path)
+    results = modeldebug.open_run(tmp_path / "run").results
+    search = results["search"]
+    assert search["failures"] > 0
+    assert f"{search['failures']} failures from {search['distinct_origins']} images" in printed
+    assert f"{search['queries']} queries of the search, {search['screening_queries']} to" in printed
+    assert f"nothing was corrected: {results['correction_skipped']}\n" in printed
+    assert results["test_accuracy"]["after"] is None
+
+
 def test_custom_plugin_is_listed_once_it_is_installed(tmp_path, site):
     listed = python("-m", "modeldebug", "plugins", "list", cwd=tmp_path, path=[site])
     (row,) = [line for line in listed.splitlines() if line.startswith("random-walk")]

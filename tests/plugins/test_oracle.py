@@ -3,7 +3,8 @@
 import pytest
 import torch
 from modeldebug_labelers.augment import augmented
-from modeldebug_labelers.oracle import Oracle, _calibrate
+from modeldebug_labelers.members import calibrate
+from modeldebug_labelers.oracle import Oracle
 from modeldebug_labelers.plugin import OracleConfig
 from torch import nn
 
@@ -29,13 +30,17 @@ class Says(nn.Module):
 
 def oracle_of(*members, confidence=0.7):
     oracle = Oracle(OracleConfig(members=len(members), confidence=confidence, width=4), SPEC)
-    oracle._members = nn.ModuleList(members)
+    oracle._members.members = nn.ModuleList(members)
     return oracle
 
 
-def ask(oracle, x=None):
+def answers(oracle, x=None):
     x = torch.rand(2, 1, 8, 8) if x is None else x
-    return oracle.label(LabelRequest("test", x, SPEC, torch.full((len(x),), -1))).votes
+    return oracle.label(LabelRequest("test", x, SPEC, torch.full((len(x),), -1)))
+
+
+def ask(oracle, x=None):
+    return answers(oracle, x).votes
 
 
 SURE_OF_0, SURE_OF_1 = Says(0.97, 0.01, 0.01, 0.01), Says(0.01, 0.97, 0.01, 0.01)
@@ -65,10 +70,34 @@ def test_oracle_abstains_where_its_members_disagree_or_are_unsure(members, label
     assert majority(ask(oracle_of(*members)), 4, 0.5).tolist() == [label] * 2
 
 
+@pytest.mark.parametrize(
+    ("members", "sure"),
+    [
+        ((SURE_OF_0,), 0.97),
+        ((SURE_OF_0, SURE_OF_0, SURE_OF_1), (0.97 + 0.97 + 0.01) / 3),
+        ((UNSURE, UNSURE, SURE_OF_1), (0.4 + 0.4 + 0.01) / 3),  # of the class that is voted for, not of the likeliest
+        ((UNSURE, UNSURE, UNSURE), 0.4),
+    ],
+)
+def test_oracle_is_as_sure_as_its_members_are_on_the_mean_of_the_class_that_most_vote_for(members, sure):
+    for confidence in (0.0, 0.7):  # whether members vote or abstain changes nothing in how sure they are
+        found = answers(oracle_of(*members, confidence=confidence)).confidence
+        assert found.tolist() == pytest.approx([sure] * 2)
+
+
+def test_oracle_that_is_surer_is_more_often_right(fitted):
+    x, y = known_problem().splits.test.batch(slice(None))
+    noisy = (x + 0.35 * torch.randn(x.shape, generator=rng_for(0))).clamp(0, 1)
+    found = answers(fitted, noisy)
+    right = majority(found.votes.clamp_min(0), 4) == y
+    surer = found.confidence > found.confidence.median()
+    assert float(right[surer].float().mean()) > float(right[~surer].float().mean())
+
+
 def test_temperature_softens_a_vote():
     oracle = oracle_of(Says(0.8, 0.1, 0.05, 0.05))
     assert ask(oracle).tolist() == [[0], [0]]
-    oracle._temperature = torch.tensor([3.0])
+    oracle._members.temperature = torch.tensor([3.0])
     assert ask(oracle).tolist() == [[-1], [-1]]
 
 
@@ -81,7 +110,7 @@ def fitted():
 
 
 def test_members_are_trained_from_seeds_of_their_own(fitted):
-    weights = [torch.cat([p.flatten() for p in member.parameters()]) for member in fitted._members]
+    weights = [torch.cat([p.flatten() for p in member.parameters()]) for member in fitted._members.members]
     assert not torch.equal(weights[0], weights[1])
     assert not torch.equal(weights[1], weights[2])
 
@@ -99,7 +128,7 @@ def test_calibration_finds_the_temperature_that_logits_were_sharpened_by():
     logits = torch.randn(5000, 4, generator=rng)
     labels = torch.multinomial(logits.softmax(1), 1, generator=rng)[:, 0]
     for temperature in (0.5, 1.0, 4.0):
-        assert float(_calibrate(logits * temperature, labels)) == pytest.approx(temperature, rel=0.15)
+        assert float(calibrate(logits * temperature, labels)) == pytest.approx(temperature, rel=0.15)
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 28, 28), (1, 32, 16), (3, 5, 4)], ids=str)
@@ -129,7 +158,7 @@ def sides(network, x):
 def test_stem_leaves_only_its_own_convolutions_to_the_large_image(stem, expected):
     spec = DataSpec((1, 28, 28), ("a", "b"))
     oracle = Oracle(OracleConfig(members=1, width=4, stem=stem), spec)
-    assert sides(oracle._members[0], torch.zeros(1, 1, 28, 28)) == expected
+    assert sides(oracle._members.members[0], torch.zeros(1, 1, 28, 28)) == expected
 
 
 NOTHING = {"rotation": 0.0, "shift": 0.0, "zoom": 0.0, "shear": 0.0, "noise": 0.0}

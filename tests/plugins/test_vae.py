@@ -55,13 +55,13 @@ def layers(module, kind):
 )
 def test_depth_follows_the_image_size(size, encoder, decoder):
     network = vae(1, size, size)._network
-    assert len(layers(network.encoder, nn.Conv2d)) == encoder
+    assert len(layers(network.seen, nn.Conv2d)) == encoder
     assert len(layers(network.decoder, nn.ConvTranspose2d)) == decoder
 
 
 def test_at_32_pixels_it_is_the_papers_network():
     network = vae(1, 32, 32, channels=32, hidden=256)._network
-    assert [(c.out_channels, c.kernel_size, c.stride) for c in layers(network.encoder, nn.Conv2d)] == [
+    assert [(c.out_channels, c.kernel_size, c.stride) for c in layers(network.seen, nn.Conv2d)] == [
         (32, (4, 4), (2, 2))
     ] * 3
     assert [m.out_features for m in layers(network.encoder, nn.Linear)] == [256, 256, 20]

@@ -16,9 +16,15 @@ from modeldebug.judging import (
     THIRD_CLASS,
     count_judgements,
     judge_region,
+    share_intervals,
 )
 from modeldebug.store import RunStore, Saved
 
+AUDITOR: dict[str, Any] = {
+    "program": True, "error_rate": 0.005, "threshold": 0.5337, "validation_error": 0.0049, "reached": True,
+    "accuracy": 0.9957, "error": 0.0043, "abstained": 0.0123, "warning": None,
+}  # fmt: skip
+AGREEMENT = {"judgement": 0.913, "label": 0.975, "both_answer": 44}
 STATUSES = ("kept", "kept", "correct", "mixed", "unlabelled")
 
 
@@ -41,9 +47,13 @@ class Made:
     failures: int = 60
     statuses: tuple[str, ...] = STATUSES
     auditor: bool = True
+    second_auditor: bool = False
     samples: int = 10
     warning: str | None = None
     encodes: bool = True
+    conditional: bool = False
+    screened: bool = False
+    from_prior: bool = False
     misclassified: int = 3
     people: bool = False
     drifted: tuple[int, ...] = ()
@@ -65,9 +75,9 @@ class Made:
 def _manifest(made: Made) -> dict[str, Any]:
     config: dict[str, Any] = {
         "run": {"seed": 7, "device": "auto", "batch_size": 512},
-        "search": {"origins": None, "max_failures": 50000},
+        "search": {"origins": None, "start": "right" if made.screened else "all", "max_failures": 50000},
         "gate": {"classifier": 0.8, "oracle": 0.9},
-        "audit": {"agreement": 0.5},
+        "audit": {"agreement": 0.5, "error_rate": 0.005},
         "regions": {
             "samples": made.samples,
             "tau": 0.5,
@@ -89,6 +99,8 @@ def _manifest(made: Made) -> dict[str, Any]:
     }
     if not made.auditor:
         del config["auditor"]
+    if made.second_auditor:
+        config["auditor_2"] = {"use": "labelers:oracle", "architecture": "residual"}
     sources = {f"{role}.use": "preset defuse" for role in config if "use" in config[role]}
     for name, value in made.own.items():
         section, _, setting = name.partition(".")
@@ -101,6 +113,7 @@ def _manifest(made: Made) -> dict[str, Any]:
         "plugins": ["defuse"],
         "preset": "defuse",
         "budget": None,
+        "advice": "",
         "reuse": None,
         "config": config,
         "sources": sources,
@@ -133,6 +146,10 @@ def _stages(made: Made) -> dict[str, Saved]:
         "labeler": Saved({}, people if made.people else program),
         "generator": Saved({}, {"latent_size": 2}),
         "gate": _gate(made, rng),
+        "origins": Saved({}, {
+            "start": "right" if made.screened else "all", "considered": 320, "origins": 300,
+            "screening_queries": 630 if made.screened else 0, "warning": None,
+        }),
         "search": Saved(
             {
                 "x": torch.rand(made.failures, *made.shape, generator=rng),
@@ -141,18 +158,37 @@ def _stages(made: Made) -> dict[str, Saved]:
             },
             {
                 "queries": 12345, "steps": 3, "origins": 300, "found": made.failures, "failures": made.failures,
-                "distinct_origins": min(50, made.failures),
+                "distinct_origins": 0 if made.from_prior else min(50, made.failures),
             },
         ),
-        "audit": Saved(
-            {"labels": torch.where(judged == 3, -1, expected), "judged": judged}, count_judgements(judged)
-        ) if made.auditor else Saved({}, dict.fromkeys(JUDGEMENTS)),
+        "audit": _audit(made, judged, expected),
         "clusters": Saved({}, {"clusters": clusters, "converged": True if clusters else None, "note": "a note"}),
         "regions": regions,
         "correction": _correction(made, kept),
         "evidence": _evidence(made, clusters, bool(kept), rng),
     }  # fmt: skip
-    return stages | ({"auditor": Saved({}, program)} if made.auditor else {})
+    return stages | {role: Saved({}, dict(AUDITOR)) for role in _auditors(made)}
+
+
+def _auditors(made: Made) -> tuple[str, ...]:
+    return (("auditor", "auditor_2") if made.second_auditor else ("auditor",)) if made.auditor else ()
+
+
+def _audit(made: Made, judged: torch.Tensor, expected: torch.Tensor) -> Saved:
+    """As many failures of each training image as the search says that there are training images."""
+    roles, origin = _auditors(made), torch.arange(made.failures) % 50
+    if not roles:
+        shares: dict[str, Any] = {name: {"share": None, "low": None, "high": None} for name in JUDGEMENTS}
+        counts: dict[str, Any] = dict.fromkeys(JUDGEMENTS)
+        return Saved({}, {**counts, "shares": shares, "genuine_origins": None, "auditors": {}, "agreement": []})
+    info = {
+        **count_judgements(judged),
+        "shares": share_intervals(judged, origin, seed=0),
+        "genuine_origins": len(origin[judged == GENUINE].unique()),
+        "auditors": {role: count_judgements(judged) for role in roles},
+        "agreement": [{"auditors": list(roles), **AGREEMENT}] if len(roles) == 2 else [],
+    }
+    return Saved({"labels": torch.where(judged == ABSTAINED, -1, expected), "judged": judged}, info)
 
 
 def _gate(made: Made, rng: torch.Generator) -> Saved:
@@ -160,7 +196,12 @@ def _gate(made: Made, rng: torch.Generator) -> Saved:
     if not made.encodes:
         return Saved({}, dict.fromkeys(info))
     x = torch.rand(4, *made.shape, generator=rng)
-    return Saved({"x": x, "back": x.flip(0), "labels": torch.arange(4) % len(made.classes)}, info)
+    tensors = {"x": x, "back": x.flip(0), "labels": torch.arange(4) % len(made.classes)}
+    if made.conditional:
+        classes = torch.arange(len(made.classes))[:12]
+        tensors["styles/x"], tensors["styles/labels"], tensors["styles/classes"] = x[:2], classes[:2], classes
+        tensors["styles/images"] = torch.rand(2, len(classes), *made.shape, generator=rng)
+    return Saved(tensors, info)
 
 
 def _regions(made: Made, judged: torch.Tensor, assignment: torch.Tensor, rng: torch.Generator) -> Saved:

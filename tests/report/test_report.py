@@ -22,6 +22,7 @@ RUNS = {
     "no regions": Made(statuses=("correct", "mixed", "unlabelled")),
     "no clusters": Made(statuses=()),
     "no auditor": Made(auditor=False),
+    "two auditors": Made(second_auditor=True),
     "no encoder": Made(encodes=False),
     "nothing misclassified in training": Made(misclassified=0),
     "one failure": Made(failures=1, statuses=("kept",)),
@@ -32,6 +33,9 @@ RUNS = {
     ),
     "regions open to doubt": Made(drifted=(0,), of_one_image=(0, 1), chosen=0),
     "two channels, not square": Made(shape=(2, 5, 9)),
+    "told the class": Made(conditional=True, screened=True),
+    "told one of many classes": Made(shape=(3, 64, 64), classes=SIGNS, conditional=True),
+    "draws from the prior": Made(from_prior=True),
 }  # fmt: skip
 VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "rect"}
 
@@ -111,7 +115,8 @@ def test_every_number_that_was_measured_is_on_the_page(any_run: tuple[RunStore, 
     store, html = any_run
     text, results = Page(html).text, summarise(store)
     rates: list[Any] = [*results["test_accuracy"].values(), *results["region_accuracy"].values()]
-    rates += [results["oracle_accuracy"], results["oracle_abstained"], results["auditor_accuracy"]]
+    rates += [results["oracle_accuracy"], results["oracle_abstained"]]
+    rates += [auditor[k] for auditor in results["auditors"] for k in ("error", "abstained", "error_rate")]
     rates += results["reconstruction_accuracy"].values()
     assert [percent(rate) for rate in rates if rate is not None and percent(rate) not in text] == []
     kinds = ("genuine", "third_class", "drift", "abstained")
@@ -169,6 +174,30 @@ def test_without_an_auditor_nothing_is_said_about_what_failures_are(tmp_path: Pa
     page = page_of(Made(auditor=False), tmp_path)
     assert "how many are genuine is not known" in page.text
     assert not any("genuine" in str(span.get("class")) for span in page.all("span"))
+
+
+def test_every_share_has_its_interval_and_the_auditor_its_error(tmp_path: Path) -> None:
+    store = Made().store(tmp_path / "run")
+    text = Page(render(store)).text.replace("\u00a0", " ").replace("\u2013", "-")
+    for kind, share in summarise(store)["search"]["shares"].items():
+        between = f"{100 * share['low']:.1f}-{100 * share['high']:.1f} %"
+        assert f"{kind.replace('_', ' ')} {100 * share['share']:.1f} % {between}" in text
+    assert "genuine failures come from 15 training images." in text
+    assert "by the auditor, who is wrong on 0.4 % of the answers on real test images." in text
+    assert (
+        "Wrong on 0.4 % of its answers on test images, abstains on 1.2 %; threshold 0.53 for at most 0.5 % errors on "
+        "validation images." in text
+    )
+    assert "Agreement:" not in text
+
+
+def test_agreement_is_shown_where_several_judge(tmp_path: Path) -> None:
+    text = page_of(Made(second_auditor=True), tmp_path).text.replace("\u00a0", " ")
+    assert (
+        "Agreement: auditor and second auditor judge 91.3 % of the failures alike; where both answer (44) 97.5 % get "
+        "the same label." in text
+    )
+    assert text.count("Wrong on 0.4 % of its answers") == 2
 
 
 def test_an_oracle_is_never_called_human_and_people_are_never_called_an_oracle(tmp_path: Path) -> None:
@@ -255,6 +284,34 @@ def test_no_more_galleries_are_shown_than_asked_for_and_the_rest_is_listed(tmp_p
     page = page_of(Made(statuses=("kept",) * 5, report={"regions": 2}), tmp_path)
     assert [a["id"] for a in page.all("article")] == ["region-4", "region-3"]
     assert re.search(r"Further regions\s+\(3\)", page.text)
+
+
+def test_the_same_style_is_shown_as_every_class_where_the_generator_is_told_it(tmp_path: Path) -> None:
+    page = page_of(Made(conditional=True), tmp_path)
+    assert "The same style as every class" in page.text
+    shown = [str(image["alt"]) for image in page.all("img") if str(image.get("alt")).startswith("its style as ")]
+    assert shown == [f"its style as {name}" for name in ("zero", "one", "two", "three")] * 2
+    assert [i for i, cell in enumerate(c for c in page.all("td") if c.get("class") == "own")] == [0, 1]
+    originals = [i for i in page.all("img") if i.get("alt") in ("an image of zero", "an image of one")]
+    assert len(originals) == 2
+
+
+def test_nothing_is_said_of_styles_where_the_generator_is_told_no_class(tmp_path: Path) -> None:
+    assert "same style" not in page_of(Made(), tmp_path).text
+
+
+def test_what_was_searched_from_is_said(tmp_path: Path) -> None:
+    for name in ("all", "right", "prior"):
+        (tmp_path / name).mkdir()
+    every = page_of(Made(), tmp_path / "all").text
+    right = page_of(Made(screened=True), tmp_path / "right").text.replace("\u00a0", " ")
+    prior = page_of(Made(from_prior=True), tmp_path / "prior").text
+    assert "those were searched from" not in every
+    assert "of 320 training images, those were searched from that the classifier gets right" in right
+    assert "(630 further queries)" in right
+    assert "of the classifier, starting from the prior." in prior
+    assert "all of them draws from the prior" in prior
+    assert "starting from 300" not in prior
 
 
 def test_small_images_are_kept_exactly_and_large_ones_are_reduced(tmp_path: Path) -> None:

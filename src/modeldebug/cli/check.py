@@ -58,7 +58,7 @@ def _show(findings: Findings) -> None:
         facts(_data(findings)),
         table(("class", *findings.per_class), [*rows, total], right=(1, 2, 3)),
         facts([*_model(findings), *(("note", note) for note in findings.notes)]),
-        facts([*_generator(findings), ("others", ", ".join(findings.components)), ("result", result)]),
+        facts([*_others(findings), ("result", result)]),
     )
 
 
@@ -69,9 +69,16 @@ def _data(findings: Findings) -> Iterator[tuple[str, str]]:
     yield "range", f"{findings.low:.3g} to {findings.high:.3g}, as the classifier is given them"
 
 
-def _generator(findings: Findings) -> Iterator[tuple[str, str]]:
+def _others(findings: Findings) -> Iterator[tuple[str, str]]:
     if findings.generator_data is not None:
         yield "generator", f"learns from {findings.generator_data}"
+    guide = findings.guide
+    if guide is not None:
+        yield "guide", f"{guide.component} ({guide.module}, {guide.parameters:,} parameters)"
+        yield "", f"it answers {guide.output} ({'detected' if guide.detected else 'as set'})"
+        right = f"{percent(guide.accuracy)} of the test images right"
+        yield "", "its accuracy is known once the run has trained it" if guide.trained_in_run else right
+    yield "others", ", ".join(findings.components)
 
 
 def _extremes(findings: Findings) -> list[tuple[str, ...]]:

@@ -59,10 +59,14 @@ class RunConsole(ABC):
         """The run has ended, well or not."""
         return
 
+    def stopped(self, run: Path, stage: str, figures: dict[str, Any]) -> None:
+        """Say that a run was stopped after a stage, as was asked."""
+        click.echo(f"Stopped after the stage {stage}. To go on: modeldebug resume {run}")
+
     def finish(self, run: Path, results: dict[str, Any]) -> None:
         """Show what came of a run."""
         from .screen import draw, facts, table
-        from .summary import COLUMNS, CONTROLS, next_steps, summarise
+        from .summary import COLUMNS, CONTROLS, INTERVALS, next_steps, summarise
 
         summary = summarise(results)
         accuracies = table(("accuracy", *COLUMNS.values()), summary.accuracies, right=range(1, 5), whole=range(5))
@@ -70,7 +74,10 @@ class RunConsole(ABC):
             facts([("result", summary.headline)], indent=LABEL),
             accuracies,
             *([CONTROLS] if results["correction_skipped"] is None else []),
-            table(("failures", "count", "share", "what they are"), summary.failures, right=(1, 2), whole=(0, 1, 2)),
+            table(
+                ("failures", "count", "share (95 %)", "what they are"), summary.failures, right=(1,), whole=(0, 1, 2)
+            ),
+            *([INTERVALS] if results["search"]["shares"]["genuine"]["low"] is not None else []),
             facts([*summary.facts, *next_steps(results, run)], indent=LABEL),
         )
 
@@ -182,6 +189,9 @@ class JsonConsole(RunConsole):
     def show(self, event: Event) -> None:
         if not self.quiet:
             self._write(asdict(event))
+
+    def stopped(self, run: Path, stage: str, figures: dict[str, Any]) -> None:
+        self._write(figures)
 
     def finish(self, run: Path, results: dict[str, Any]) -> None:
         self._write(results)

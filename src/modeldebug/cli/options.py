@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ..errors import ConfigError
+from ..words import called
 
 if TYPE_CHECKING:
     from ..config import Layer, RunConfig
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 DEFAULT_PLUGINS = ("defuse",)
 ROLES = (
-    "dataset", "classifier", "generator_data", "generator", "searcher", "clusterer", "labeler", "auditor", "corrector",
+    "dataset", "classifier", "generator_data", "generator", "searcher", "guide", "clusterer", "labeler", "auditor",
+    "auditor_2", "auditor_3", "corrector",
 )  # fmt: skip
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -52,7 +54,7 @@ def run_options(command: _Command) -> _Command:
         click.option(
             f"--{name.replace('_', '-')}",
             metavar="NAME",
-            help=f"The {name.replace('_', 's ')}: a component, or MODULE:ATTRIBUTE.",
+            help=f"The {called(name)}: a component, or MODULE:ATTRIBUTE.",
         )
         for name in ROLES
     ]

@@ -60,7 +60,8 @@ def info(name: str) -> None:
             parts.append(table(("  setting", "type", "default", "meaning"), rows, whole=(0,)))
     for preset in presets:
         budgets = [("budgets", f"{', '.join(preset.budgets)} (the first is the default)")] if preset.budgets else []
-        parts.append(facts([("preset", preset.name), ("", preset.summary), *budgets]))
+        advice = [("when", preset.advice)] if preset.advice else []
+        parts.append(facts([("preset", preset.name), ("", preset.summary), *advice, *budgets]))
         if alone:
             headings = ("  setting", *(preset.budgets or ["value"]))
             parts.append(table(headings, [(f"  {s}", *values) for s, *values in preset_rows(preset)], whole=(0,)))
@@ -99,7 +100,9 @@ def _look_up(name: str) -> tuple[Row, list[Registered], list[Preset], bool]:
 
 
 def _demands(registered: Registered) -> Iterator[tuple[str, str]]:
-    for label, names in (("requires", registered.component.requires), ("provides", registered.component.provides)):
+    component = registered.component
+    abilities = (("requires", component.requires), ("can use", component.optional), ("provides", component.provides))
+    for label, names in abilities:
         if names:
             yield label, ", ".join(sorted(names))
 

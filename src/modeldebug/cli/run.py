@@ -16,7 +16,8 @@ from .options import Options, configure, output_options, run_options
 @click.option(
     "--reuse", type=click.Path(path_type=Path), metavar="RUN", help="Take over the stages of a run that stay the same."
 )
-def run(reuse: Path | None, **given: Any) -> None:
+@click.option("--until", metavar="STAGE", help="Stop after this stage; 'modeldebug resume' goes on from there.")
+def run(reuse: Path | None, until: str | None, **given: Any) -> None:
     """Debug a classifier, from the first stage to the report.
 
     Later ones win: the preset, its budget, --config, the options for stages, --set. Without options, it runs Defuse on
@@ -25,13 +26,16 @@ def run(reuse: Path | None, **given: Any) -> None:
     from .. import api
     from .console import make_console
 
-    options = Options.of(given)
+    options, until = Options.of(given), None if until is None else api.stage_name(until)
     with make_console(quiet=options.quiet, json=options.json) as console:
         registry, config = configure(options)
         with api.new_run(config, options.out, reuse=reuse) as store:
             works_on(store.path)
-            done = api.work(store, registry, config, trust=options.trust, listeners=[console])
-    console.finish(done.path, done.results)
+            done = api.work(store, registry, config, until=until, trust=options.trust, listeners=[console])
+    if until is not None and done.status == "stopped":
+        console.stopped(done.path, until, done.figures(until))
+    else:
+        console.finish(done.path, done.results)
 
 
 @click.command()

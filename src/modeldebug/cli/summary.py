@@ -7,18 +7,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..words import DASH, count, doubts, duration, percent, preset_named
+from ..words import (
+    DASH,
+    agreement_said,
+    came_from,
+    count,
+    doubts,
+    duration,
+    error_of,
+    percent,
+    preset_named,
+    queries,
+    with_interval,
+)
 from .words import reliability
 
 Results = Mapping[str, Any]
 
 MEANINGS = {
-    "genuine": "still what it was: the classifier errs",
-    "third_class": "turned into a third class: the classifier errs",
-    "drift": "turned into what was predicted: no error",
+    "genuine": "still itself: the classifier errs",
+    "third_class": "a third class: the classifier errs",
+    "drift": "now what was predicted: no error",
     "abstained": "the auditor cannot tell",
 }
 COLUMNS = {"before": "before", "after": "corrected", "control": "control", "failures_alone": "failures alone"}
+INTERVALS = "95 %: interval by bootstrap over training images, each with all its failures"
 CONTROLS = "control: lambda = 0; failures alone: on single failures, without clustering"
 
 
@@ -94,36 +107,45 @@ def _accuracies(results: Results) -> tuple[tuple[str, ...], ...]:
 
 def _failures(results: Results) -> tuple[tuple[str, str, str, str], ...]:
     search = results["search"]
-    total = search["failures"]
     rows = []
     for name, meaning in MEANINGS.items():
         n = search[name]
-        share = percent(n / total) if n is not None and total else DASH
+        share = with_interval(search["shares"][name])
         rows.append((name.replace("_", " "), DASH if n is None else f"{n:,}", share, meaning))
     return tuple(rows)
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:
     search = results["search"]
-    found = f"{count(search['found'], 'failure')} in {count(search['queries'], 'query')}"
+    found = f"{count(search['found'], 'failure')} in {queries(search['queries'], search['guide_queries'])}"
     if search["failures"] < search["found"]:
         found += f"; {search['failures']:,} kept"
     return (
-        ("found", f"{found}, from {search['distinct_origins']:,} of {count(search['origins'], 'training image')}"),
-        ("auditor", _auditor(results)),
+        ("found", f"{found}, {came_from(search)}"),
+        *(() if results["guide"] is None else (("guide", _guide(results)),)),
+        *_auditors(results),
         ("oracle", reliability(results["oracle_accuracy"], results["oracle_abstained"])),
         ("generator", _reconstruction(results)),
         ("regions", _regions(results)),
         ("lambda", _strength(results)),
         ("preset", preset_named(results["preset"], results["budget"])),
+        *((("", results["advice"]),) if results["advice"] else ()),
         ("time", duration(results["seconds"]["total"])),
     )
 
 
-def _auditor(results: Results) -> str:
-    if results["search"]["genuine"] is None:
-        return f"{DASH} (no auditor was chosen, so failures are not judged)"
-    return reliability(results["auditor_accuracy"], results["auditor_abstained"])
+def _guide(results: Results) -> str:
+    return f"{results['guide']}: {percent(results['guide_accuracy'])} of the test images right"
+
+
+def _auditors(results: Results) -> tuple[tuple[str, str], ...]:
+    if not results["auditors"]:
+        return (("auditor", f"{DASH} (no auditor was chosen, so failures are not judged)"),)
+    pairs = [pair for pair in results["auditor_agreement"] if pair["judgement"] is not None]
+    return (
+        *((auditor["role"], error_of(auditor)) for auditor in results["auditors"]),
+        *((("agreement", "; ".join(map(agreement_said, pairs))),) if pairs else ()),
+    )
 
 
 def _reconstruction(results: Results) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..words import count, percent
+from ..words import came_from, count, error_of, percent, queries
 
 Info = Mapping[str, Any]
 
@@ -37,18 +37,13 @@ def reliability(accuracy: float | None, abstained: float | None) -> str:
     return f"answers {percent(1 - abstained)} of the real test images, {percent(accuracy)} of them right"
 
 
-def shares(counts: Mapping[str, int | None]) -> str:
-    """Counts of judged failures, with their shares.
-
-    >>> shares({"genuine": 3, "third_class": 0, "drift": 1, "abstained": 0})
-    'genuine 75.0 %, third class 0.0 %, drift 25.0 %, abstained 0.0 %'
-    """
-    if any(value is None for value in counts.values()):
+def _shares(info: Info) -> str:
+    if not info["auditors"]:
         return "not judged: there is no auditor"
-    total = sum(value or 0 for value in counts.values())
-    if not total:
+    shares = {name.replace("_", " "): share["share"] for name, share in info["shares"].items()}
+    if None in shares.values():
         return "nothing to judge"
-    return ", ".join(f"{name.replace('_', ' ')} {percent((n or 0) / total)}" for name, n in counts.items())
+    return ", ".join(f"{name} {percent(share)}" for name, share in shares.items())
 
 
 def stage_result(stage: str, info: Info) -> str:
@@ -82,10 +77,17 @@ def _gate(info: Info) -> str:
     return f"reconstructions keep their class: classifier {percent(info['classifier'])}{oracle}"
 
 
+def _origins(info: Info) -> str:
+    if info["start"] == "all":
+        return f"{count(info['origins'], 'training image')} to search from"
+    asked = count(info["screening_queries"], "query")
+    return f"{info['origins']:,} of {count(info['considered'], 'training image')} are right from the start ({asked})"
+
+
 def _search(info: Info) -> str:
-    found = f"{count(info['found'], 'failure')} in {count(info['queries'], 'query')}"
+    found = f"{count(info['found'], 'failure')} in {queries(info['queries'], info.get('guide_queries'))}"
     kept = f"; {info['failures']:,} kept" if info["failures"] < info["found"] else ""
-    return f"{found}, from {info['distinct_origins']:,} of {count(info['origins'], 'training image')}{kept}"
+    return f"{found}, {came_from(info)}{kept}"
 
 
 def _clusters(info: Info) -> str:
@@ -110,12 +112,14 @@ def _correction(info: Info) -> str:
 _WORDS: dict[str, Callable[[Info], str]] = {
     "data": _data,
     "classifier": _classifier,
+    "guide": _classifier,
     "labeler": lambda info: reliability(info["accuracy"], info["abstained"]),
-    "auditor": lambda info: reliability(info["accuracy"], info["abstained"]),
+    **dict.fromkeys(("auditor", "auditor_2", "auditor_3"), error_of),
     "generator": _generator,
     "gate": _gate,
+    "origins": _origins,
     "search": _search,
-    "audit": shares,
+    "audit": _shares,
     "clusters": _clusters,
     "regions": _regions,
     "correction": _correction,

@@ -71,6 +71,20 @@ class Generator(Contract[ConfigT]):
         return check_tensor("the code", z, shape=(len(x), self.latent_size), dtype=torch.float32, plugin=self.name)
 
     @final
+    def spread(self, x: Tensor, condition: Tensor | None = None) -> Tensor | None:
+        """Standard deviations (n, d) float32 of the posterior around `encode`'s mean; None where it has none.
+
+        Raises:
+            PluginError: encoding raises, or the deviations have another shape or dtype.
+        """
+        with blamed("running the generator", self.name):
+            spread = self._spread(x, condition)
+        if spread is None:
+            return None
+        shape = (len(x), self.latent_size)
+        return check_tensor("the spread", spread, shape=shape, dtype=torch.float32, low=0, plugin=self.name)
+
+    @final
     def sample(self, n: int, rng: torch.Generator) -> Tensor:
         """Codes (n, d) float32 from the prior.
 
@@ -98,6 +112,10 @@ class Generator(Contract[ConfigT]):
 
     def _encode(self, x: Tensor, condition: Tensor | None) -> Tensor:
         raise AssertionError("declared 'encode' without _encode; the core checks this before a run")
+
+    def _spread(self, x: Tensor, condition: Tensor | None) -> Tensor | None:
+        """None, unless overridden."""
+        return None
 
     def _sample(self, n: int, rng: torch.Generator) -> Tensor:
         """Standard normal, unless overridden."""

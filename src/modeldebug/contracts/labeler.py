@@ -43,7 +43,7 @@ class Labeler(Contract[ConfigT]):
         """Votes on each image of the request, or Pending while people are still to answer.
 
         Raises:
-            PluginError: labelling raises, or the votes have another shape, dtype or range.
+            PluginError: labelling raises, or votes or confidence have another shape, dtype or range.
         """
         with blamed("running the labeler", self.name):
             answer = self._label(request)
@@ -57,6 +57,16 @@ class Labeler(Contract[ConfigT]):
                 high=self.spec.num_classes - 1,
                 plugin=self.name,
             )
+            if answer.confidence is not None:
+                check_tensor(
+                    "the confidence",
+                    answer.confidence,
+                    shape=(len(request.x),),
+                    dtype=torch.float32,
+                    low=0,
+                    high=1,
+                    plugin=self.name,
+                )
         return answer
 
     def _fit(self, data: Splits, context: Context) -> None:

@@ -1,4 +1,4 @@
-"""The sections behind the first screen: failures, judges, generator, correction, map, confusion, settings, time."""
+"""The sections behind the first screen: correction, map, confusion, settings, time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import torch
 from markupsafe import Markup
 from torch import Tensor
 
@@ -14,20 +13,22 @@ from ..config import ROLES
 from ..judging import JUDGEMENTS
 from .figures import Curve, Mark, latent_map, trade_off
 from .findings import Findings
-from .images import THUMB, heat_map
+from .images import heat_map
 from .outcome import corrected
-from .regions import Sample, Share, sample_of, shares_of
 from .wording import DASH, count, duration, percent, strength
 
-EXAMPLES = 10  # failures shown of each kind
 FULL_TABLE = 20  # classes; a larger confusion matrix is a picture
 STAGE_NAMES = {
     "data": "load the data",
     "classifier": "train or load the classifier",
+    "guide": "train or load the guide of the search",
     "labeler": "train the labeler of regions",
     "auditor": "train the auditor",
+    "auditor_2": "train the second auditor",
+    "auditor_3": "train the third auditor",
     "generator": "train the generator",
     "gate": "check the generator",
+    "origins": "encode the training images",
     "search": "search for failures",
     "audit": "judge the failures",
     "clusters": "cluster the failures",
@@ -35,40 +36,6 @@ STAGE_NAMES = {
     "correction": "correct the classifier, with controls",
     "evidence": "novelty, map and confusions",
 }
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One kind of failure with some examples."""
-
-    share: Share
-    examples: tuple[Sample, ...]
-
-
-@dataclass(frozen=True)
-class Judge:
-    """Who gave labels, and how far that can be believed."""
-
-    task: str
-    name: str
-    reliability: str
-
-
-@dataclass(frozen=True)
-class Pair:
-    """An original beside its reconstruction."""
-
-    original: Sample
-    back: Sample
-
-
-@dataclass(frozen=True)
-class Gate:
-    """Whether reconstructions are still themselves."""
-
-    rows: tuple[tuple[str, str, str, bool], ...]  # who, accuracy, threshold, passed
-    images: str
-    pairs: tuple[Pair, ...]
 
 
 @dataclass(frozen=True)
@@ -147,64 +114,6 @@ class Bar:
     name: str
     value: str
     width: float
-
-
-def kinds(findings: Findings) -> tuple[Kind, ...]:
-    """Each kind of failures with examples spread evenly over the search."""
-    if findings.judged is None:
-        return ()
-    judged, labels = findings.tensor("audit", "judged"), findings.tensor("audit", "labels")
-    x, probs = findings.tensor("search", "x"), findings.tensor("search", "probs")
-    assert judged is not None
-    assert labels is not None
-    assert x is not None
-    assert probs is not None
-    chosen = []
-    for code, share in enumerate(shares_of(findings.judged)):
-        rows = (judged == code).nonzero()[:, 0]
-        rows = rows[torch.linspace(0, len(rows) - 1, min(EXAMPLES, len(rows))).long()] if len(rows) else rows
-        examples = tuple(sample_of(findings, x[i], labels[i], probs[i].argmax(), THUMB) for i in rows.tolist())
-        chosen.append(Kind(share, examples))
-    return tuple(chosen)
-
-
-def judges(findings: Findings) -> tuple[Judge, ...]:
-    """Who labelled regions, and who judged single failures."""
-    tasks = {"labeler": "Labelled the samples of the clusters", "auditor": "Judged the single failures"}
-    return tuple(
-        Judge(
-            task,
-            ("an oracle, which is a program: " if findings.is_program(role) else "people, asked through ")
-            + findings.component(role),
-            _reliability(findings, role),
-        )
-        for role, task in tasks.items()
-        if role in findings.stages
-    )
-
-
-def _reliability(findings: Findings, role: str) -> str:
-    info = findings.info(role)
-    if not findings.is_program(role):
-        return "Not measured on the test images"
-    if info["accuracy"] is None:
-        return "Abstains on all real test images"
-    return f"{percent(info['accuracy'])} right on real test images; abstains on {percent(info['abstained'])} of them"
-
-
-def gate(findings: Findings) -> Gate | None:
-    """The generator's gate; None where it cannot encode."""
-    info, tensors = findings.info("gate"), findings.stages["gate"].tensors
-    if info["classifier"] is None:
-        return None
-    rows = tuple(
-        (name, percent(info[key]), percent(findings.config["gate"][key]), info[key] >= findings.config["gate"][key])
-        for name, key in (("the classifier", "classifier"), ("the oracle", "oracle"))
-        if info[key] is not None
-    )
-    shown = zip(tensors["x"], tensors["back"], tensors["labels"].tolist(), strict=True)
-    pairs = tuple(Pair(*(sample_of(findings, image, y, y, THUMB) for image in (x, back))) for x, back, y in shown)
-    return Gate(rows, count(info["images"], "validation image"), pairs)
 
 
 def correction(findings: Findings) -> Correction | None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ..words import doubts
+from ..words import doubts, of_prior
 from .findings import Findings
-from .wording import DASH, count, interval_of, percent, points, strength
+from .wording import DASH, count, interval, interval_of, percent, points, strength
 
 CORRECTED = 0.9  # region accuracy from which a correction is called one without "partly"
 
@@ -86,8 +86,11 @@ def _headline(findings: Findings) -> str:
 
 def _lead(findings: Findings) -> tuple[str, ...]:
     results, search = findings.results, findings.results["search"]
-    start = count(search["origins"], "training image")
-    asked = f"{count(search['queries'], 'query')} of the classifier, starting from {start}"
+    start = "from the prior" if of_prior(search) else f"from {count(search['origins'], 'training image')}"
+    guided = "" if search["guide_queries"] is None else f" and {search['guide_queries']:,} of the guide"
+    asked = f"{count(search['queries'], 'query')} of the classifier{guided}, starting {start}"
+    if not search["queries"]:
+        return ("Nothing was searched: the classifier was asked about no image.",)
     if not search["failures"]:
         return (
             f"The search spent {asked}, and every answer was as expected. That is a good outcome. It holds for this "
@@ -113,7 +116,6 @@ def _prevailing(findings: Findings) -> str:
     judged = findings.judged
     if judged is None:
         return "Nobody judged them one by one, since the run has no auditor."
-    total = sum(judged.values())
     kind = max(judged, key=lambda k: judged[k])
     said = {
         "genuine": "are genuine: the image shows what it should, and the classifier is wrong",
@@ -121,8 +123,14 @@ def _prevailing(findings: Findings) -> str:
         "drift": "are drift: the generator changed the class, and the classifier is right",
         "abstained": "could not be judged, since the auditor abstained",
     }
-    genuine = "" if kind == "genuine" else f"; {percent(judged['genuine'] / total)} are genuine"
-    return f"Of these, {percent(judged[kind] / total)} {said[kind]}{genuine}."
+    genuine = "" if kind == "genuine" else f"; {_share(findings, 'genuine')} are genuine"
+    return f"Of these, {_share(findings, kind)} {said[kind]}{genuine}."
+
+
+def _share(findings: Findings, kind: str) -> str:
+    """A share of the failures, with its interval."""
+    found = findings.results["search"]["shares"][kind]
+    return f"{percent(found['share'])} ({interval(found['low'], found['high'])})"
 
 
 def _doubts(findings: Findings) -> list[str]:
@@ -179,6 +187,12 @@ def _warnings(findings: Findings) -> tuple[str, ...]:
     if findings.info("clusters")["converged"] is False:
         found.append(f"The clustering has not converged: {findings.info('clusters')['note']}.")
     test = findings.results["test_accuracy"]["before"]
+    guide = findings.results["guide_accuracy"]
+    if guide is not None and guide < test:
+        found.append(
+            f"The guide of the search is right on {percent(guide)} of the real test images, less often than the "
+            f"classifier under test ({percent(test)}): it may have kept the search from genuine failures."
+        )
     for role, name in (
         ("labeler", "oracle that labelled the regions"),
         ("auditor", "auditor that judged the failures"),
@@ -211,7 +225,9 @@ def _tiles(findings: Findings) -> tuple[Tile, ...]:
     ]
     if judged is not None and search["failures"]:
         share = percent(judged["genuine"] / search["failures"])
-        tiles.insert(1, Tile("Genuine", share, f"{judged['genuine']:,} failures, by the auditor"))
+        found = search["shares"]["genuine"]
+        note = f"{interval(found['low'], found['high'])}; {count(judged['genuine'], 'failure')}, by the auditor"
+        tiles.insert(1, Tile("Genuine", share, note))
     if corrected(findings):
         for name, key in (("Region accuracy", "region_accuracy"), ("Test accuracy", "test_accuracy")):
             rates = results[key]

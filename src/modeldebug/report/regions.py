@@ -60,6 +60,7 @@ class Share:
     meaning: str
     count: str
     percent: str
+    interval: str | None  # 95 %
     width: float  # share of the bar, in percent
 
 
@@ -120,14 +121,25 @@ class Group:
     rows: tuple[Row, ...]
 
 
-def shares_of(counts: Mapping[str, int | None]) -> tuple[Share, ...]:
+def shares_of(
+    counts: Mapping[str, int | None], intervals: Mapping[str, Mapping[str, float]] | None = None
+) -> tuple[Share, ...]:
     """The four kinds of judged failures; none where nobody judged, or there is nothing to judge."""
     known = {kind: n for kind in JUDGEMENTS if (n := counts[kind]) is not None}
     total = sum(known.values())
     if not total:
         return ()
+    between = {} if intervals is None else {k: interval(v["low"], v["high"]) for k, v in intervals.items()}
     return tuple(
-        Share(kind, kind.replace("_", " "), MEANINGS[kind], f"{n:,}", percent(n / total), round(100 * n / total, 3))
+        Share(
+            kind=kind,
+            name=kind.replace("_", " "),
+            meaning=MEANINGS[kind],
+            count=f"{n:,}",
+            percent=percent(n / total),
+            interval=between.get(kind),
+            width=round(100 * n / total, 3),
+        )
         for kind, n in known.items()
     )
 
@@ -161,7 +173,10 @@ def _gallery(
         weight=percent(region["weight"]),
         size=count(region["size"], "failure"),
         origins=_origins(region),
-        origins_note="all its failures started from it" if region["origins"] == 1 else "its failures started from",
+        origins_note={
+            0: "none of its failures started from one",
+            1: "all its failures started from it",
+        }.get(region["origins"], "its failures started from"),
         disputed=_disputed(region),
         purity=percent(region["purity"]),
         purity_interval=interval(region["purity_low"], region["purity_high"]),

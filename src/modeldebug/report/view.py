@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..store import RunStore
-from ..words import preset_named, trained_on
-from . import details, reproduce
-from .details import Bar, Chosen, Correction, Gate, Judge, Kind, MapView, Matrix, Setting
+from ..words import of_prior, preset_named, trained_on
+from . import details, failures, reproduce
+from .details import Bar, Chosen, Correction, MapView, Matrix, Setting
+from .failures import Judge, Kind
 from .findings import Findings
+from .generator import Gate, gate
 from .outcome import Outcome, outcome
-from .regions import Gallery, Group, Share, galleries, groups, shares_of
+from .regions import Gallery, Group, Share, galleries, groups
 from .wording import count, duration, percent
 
 _MAIN = ("modeldebug", "torch", "python")
@@ -25,8 +27,10 @@ class Failures:
     total: int
     facts: tuple[str, ...]
     shares: tuple[Share, ...]
+    basis: str  # what the intervals of the shares rest on
     kinds: tuple[Kind, ...]
     judges: tuple[Judge, ...]
+    agreement: tuple[str, ...]
     audited: bool
 
 
@@ -90,7 +94,7 @@ def build(store: RunStore) -> Page:
         regions=_regions(findings),
         correction=details.correction(findings),
         skipped=findings.results["correction_skipped"],
-        gate=details.gate(findings),
+        gate=gate(findings),
         map=details.map_view(findings),
         matrices=details.matrices(findings),
         classes=tuple(findings.classes),
@@ -108,16 +112,28 @@ def _failures(findings: Findings) -> Failures:
     search = findings.results["search"]
     facts = [
         f"{count(search['found'], 'failure')} found in {count(search['queries'], 'query')}",
-        f"{search['distinct_origins']:,} of {count(search['origins'], 'training image')} led to one",
+        "all of them draws from the prior"
+        if of_prior(search)
+        else f"{search['distinct_origins']:,} of {count(search['origins'], 'training image')} led to one",
     ]
+    if findings.config["search"]["start"] == "right":
+        facts.append(
+            f"of {count(search['considered'], 'training image')}, those were searched from that the classifier gets "
+            f"right as they are and reconstructed ({count(search['screening_queries'], 'further query')})"
+        )
+    if search["guide_queries"] is not None:
+        asked = count(search["guide_queries"], "query")
+        facts.append(f"the guide, {findings.component('guide')}, was asked in {asked} more")
     if search["failures"] < search["found"]:
         facts.append(f"{search['failures']:,} kept, drawn at random")
     return Failures(
         total=search["failures"],
         facts=tuple(facts),
-        shares=shares_of(findings.judged) if findings.judged is not None else (),
-        kinds=details.kinds(findings),
-        judges=details.judges(findings),
+        shares=failures.shares(findings),
+        basis=failures.basis(findings) if findings.judged is not None else "",
+        kinds=failures.kinds(findings),
+        judges=failures.judges(findings),
+        agreement=failures.agreement(findings),
         audited=findings.judged is not None,
     )
 
@@ -156,12 +172,21 @@ def _about(findings: Findings) -> tuple[tuple[str, str], ...]:
         ("Data", f"{sizes} images (train / validation / test)"),
         ("Images", f"{height} \u00d7 {width}, {count(channels, 'channel')}, {count(len(data['classes']), 'class')}"),
         ("Accuracy", f"{rates}; the classifier was {made}"),
+        *((("Guide", _guided_by(findings)),) if "guide" in findings.stages else ()),
         *((("Generator", f"learnt from {_learnt(learnt)}, not from the classifier's data"),) if learnt else ()),
         ("Plugins", ", ".join(findings.manifest["plugins"])),
         ("Preset", preset_named(findings.results["preset"], findings.results["budget"])),
+        *((("When to take it", advice),) if (advice := findings.results["advice"]) else ()),
         ("Seed", str(findings.results["seed"])),
         ("Versions", ", ".join(f"{k} {v}" for k, v in findings.manifest["versions"].items() if k in _MAIN)),
     )
+
+
+def _guided_by(findings: Findings) -> str:
+    info, made = findings.info("guide"), findings.component("guide")
+    how = "trained by this run" if info["trained"] else "used as given"
+    asked = count(findings.results["search"]["guide_queries"], "query")
+    return f"{made}, {how}; {percent(info['accuracy']['test'])} of the test images right; asked in {asked}"
 
 
 def _learnt(data: Mapping[str, Any]) -> str:

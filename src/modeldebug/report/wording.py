@@ -18,6 +18,11 @@ def percent(share: float | None) -> str:
     return DASH if share is None else words.percent(share).replace(" ", SPACE)
 
 
+def unbroken(text: str) -> str:
+    """Plain words as the page prints them: no line ends between a number and its per cent sign."""
+    return text.replace(" %", f"{SPACE}%")
+
+
 def count(number: int, noun: str) -> str:
     """A number of things."""
     return words.count(number, noun).replace(" ", SPACE)

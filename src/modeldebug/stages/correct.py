@@ -53,6 +53,8 @@ def correct(
         return Saved(
             {}, {"skipped": "no failures were found" if not len(failures) else "no cluster was kept as a region"}
         )
+    if not any(p.requires_grad for p in classifier.module.parameters()):
+        return Saved({}, {"skipped": "the classifier has no weights that can be trained"})
     seed = spawn(context.rng)
     draws = _Draws(*(_draw(kept, sampler, settings.draws, seed, part) for part in ("finetune", "select", "test")))
     before = _score("before", 0.0, classifier, data, draws)

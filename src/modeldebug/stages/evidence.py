@@ -41,7 +41,7 @@ def gather(
     tensors, info = _novelty(data.train, predicted, regions, region_images)
     info["confusion"] = {"before": confusion[0], "after": confusion[1] if corrected else None}
     info["misclassified_train"] = int((predicted != data.train.labels).sum())
-    if settings.tsne and origins.z is not None and failures.z is not None and len(failures):
+    if settings.tsne and len(origins) and origins.z is not None and failures.z is not None and len(failures):
         tensors |= _map(origins, failures, settings.tsne, seed)
     return Saved(tensors, info)
 

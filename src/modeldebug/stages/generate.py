@@ -1,4 +1,4 @@
-"""The generator is trained and gated, and the training images become codes to search from."""
+"""The generator is trained, and gated: are its reconstructions still what they were?"""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..classifier import Classifier
 from ..context import Context
 from ..contracts.generator import Generator
 from ..contracts.labeler import Labeler
-from ..rng import rng_for
 from ..sections import GateSection
-from ..store import Saved
-from ..types import ImageSet, Origins, Splits
+from ..store import Saved, prefixed
+from ..types import Splits
 from ..words import percent
 from .judges import ask
 
 SHOWN = 16  # reconstructions kept for the report
+STYLES, STYLED_AS = 6, 12  # images whose style is shown as so many classes
 
 
 def fit_generator(model: Generator[Any], data: Splits, others: Splits | None, context: Context) -> Saved:
@@ -40,6 +40,7 @@ def gate(
     settings: GateSection,
     agreement: float,
     can_encode: bool,
+    conditional: bool,
     batch_size: int,
 ) -> Saved:
     """Are validation images still themselves after encoding and decoding, to the classifier and to the oracle?"""
@@ -69,36 +70,27 @@ def gate(
         )
     x, y = images.batch(slice(SHOWN))
     back = reconstruct(model, x, y, batch_size=batch_size, device=context.device)
-    return Saved({"x": x, "back": back, "labels": y}, info)
+    tensors = {"x": x, "back": back, "labels": y}
+    if conditional:
+        tensors |= prefixed("styles", styles(model, data, context, batch_size=batch_size))
+    return Saved(tensors, info)
+
+
+def styles(model: Generator[Any], data: Splits, context: Context, *, batch_size: int) -> dict[str, Tensor]:
+    """Some validation images `x` (r, c, h, w) of different classes, and the code of each decoded under every class:
+    `images` (r, m, c, h, w). Where there are many classes, under some that are drawn.
+    """
+    shown = data.validation.labels.unique()  # type: ignore[no-untyped-call]  # torch does not annotate it
+    classes = shown[torch.randperm(len(shown), generator=context.rng)[:STYLED_AS]].sort().values
+    first = torch.stack([(data.validation.labels == c).nonzero()[0, 0] for c in classes[:STYLES]])
+    x, labels = data.validation.batch(first)
+    z = in_batches(model.encode, batch_size, context.device, x, labels)
+    told = classes.repeat(len(x))
+    images = in_batches(model.decode, batch_size, context.device, z.repeat_interleave(len(classes), 0), told)
+    shape = (len(x), len(classes), *data.spec.shape)
+    return {"x": x, "labels": labels, "classes": classes, "images": images.view(shape)}
 
 
 def reconstruct(model: Generator[Any], x: Tensor, labels: Tensor, *, batch_size: int, device: torch.device) -> Tensor:
     """Images encoded and decoded again, (n, c, h, w); a conditional generator is told the labels."""
     return in_batches(lambda a, b: model.decode(model.encode(a, b), b), batch_size, device, x, labels)
-
-
-def encode_origins(
-    model: Generator[Any],
-    data: ImageSet,
-    *,
-    limit: int | None,
-    seed: int,
-    can_encode: bool,
-    conditional: bool,
-    batch_size: int,
-    device: torch.device,
-) -> Origins:
-    """The training images to search from, as codes; a drawn part of them where there is a limit."""
-    index = torch.arange(len(data))
-    if limit is not None and limit < len(index):
-        index = torch.randperm(len(data), generator=rng_for(seed, "origins"))[:limit].sort().values
-    labels = data.labels[index]
-    z = None
-    if can_encode:
-        z = torch.cat(
-            [
-                in_batches(model.encode, batch_size, device, *data.batch(index[part]))
-                for part in in_parts(len(index), data.shape)
-            ]
-        )
-    return Origins(index, labels, z, labels if conditional else None)

@@ -1,7 +1,8 @@
-"""The labelers: the oracle or people who label regions, and the auditor who judges single failures."""
+"""Labelers at work: they learn, are measured on real images, and are asked. An auditor also learns when to abstain."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -11,9 +12,11 @@ from ..batches import in_parts
 from ..context import Context
 from ..contracts.labeler import Labeler
 from ..errors import WaitingForPeople
-from ..judging import JUDGEMENTS, count_judgements, judge_failures, majority
+from ..judging import Threshold, abstention_threshold, labels_of, majority
+from ..sections import AuditSection
 from ..store import Saved
-from ..types import Answers, DataSpec, Failures, ImageSet, LabelRequest, Splits
+from ..types import Answers, DataSpec, ImageSet, LabelRequest, Splits
+from ..words import called, percent
 
 
 def fit_labeler(labeler: Labeler[Any], data: Splits, context: Context, *, agreement: float) -> Saved:
@@ -21,16 +24,85 @@ def fit_labeler(labeler: Labeler[Any], data: Splits, context: Context, *, agreem
     labeler.fit(data.without_test(), context)
     info: dict[str, Any] = {"program": labeler.is_program, "accuracy": None, "abstained": None}
     if labeler.is_program:
-        labels = ask_in_parts(labeler, "fit", data.test, data.spec, agreement)
-        answered = labels >= 0
-        right = labels == data.test.labels
-        info["abstained"] = float((~answered).float().mean())
-        info["accuracy"] = float(right[answered].float().mean()) if bool(answered.any()) else None
+        info |= _measured(ask_in_parts(labeler, "fit", data.test, data.spec, agreement), data.test.labels)
     return Saved(labeler.state_dict(), info)
 
 
+def fit_auditor(
+    auditor: Labeler[Any], data: Splits, context: Context, *, settings: AuditSection, role: str = "auditor"
+) -> Saved:
+    """Let an auditor learn, choose on the validation images from which confidence on it is believed, and measure that
+    on the test images, which neither it nor the threshold has seen.
+
+    People are believed as they answer. So is a program that does not say how sure it is, but its errors are counted.
+    """
+    auditor.fit(data.without_test(), context)
+    found: dict[str, Any] = {
+        "program": auditor.is_program,
+        "error_rate": settings.error_rate if settings.error_rate < 1 else None,
+        "threshold": None,
+        "validation_error": None,
+        "reached": None,
+        "accuracy": None,
+        "error": None,
+        "abstained": None,
+        "warning": None,
+    }
+    if auditor.is_program:
+        answers = _answers_in_parts(auditor, "threshold", data.validation, data.spec)
+        labels = majority(answers.votes, data.spec.num_classes, settings.agreement)
+        answered = labels >= 0
+        right = (labels == data.validation.labels)[answered]
+        if found["error_rate"] is None:
+            found["validation_error"] = _share(~right)
+        else:
+            sure = torch.ones(len(labels)) if answers.confidence is None else answers.confidence
+            chosen = abstention_threshold(right, sure[answered], settings.error_rate)
+            found |= {"validation_error": chosen.error, "reached": chosen.reached}
+            found["threshold"] = None if answers.confidence is None else chosen.confidence
+            says_how_sure = answers.confidence is not None
+            found["warning"] = _complaint(called(role), chosen, settings.error_rate, says_how_sure=says_how_sure)
+        test = ask_in_parts(auditor, "fit", data.test, data.spec, settings.agreement, found["threshold"])
+        found |= _measured(test, data.test.labels)
+        found["error"] = None if found["accuracy"] is None else 1 - found["accuracy"]
+    return Saved(auditor.state_dict(), found)
+
+
+def _complaint(who: str, chosen: Threshold, error_rate: float, *, says_how_sure: bool) -> str | None:
+    """Why an auditor's errors cannot be kept as rare as was asked for; None where they can."""
+    if chosen.reached:
+        return None
+    asked = f"at most {100 * error_rate:g} % (audit.error_rate)"
+    if chosen.error is None:
+        return f"the {who} answers no validation image: it tells nothing"
+    if chosen.error <= error_rate:
+        return (
+            f"the {who} answers too few validation images ({chosen.answers:,}) to tell whether {asked} of its "
+            f"answers are wrong: that takes {1 / error_rate:,.0f}"
+        )
+    wrong = f"of the {who}'s answers on validation images {percent(chosen.error)} are wrong"
+    if says_how_sure:
+        return f"{wrong} at its best threshold, where {asked} was asked for"
+    return f"{wrong}, where {asked} was asked for; it does not say how sure it is, so no threshold helps"
+
+
+def _measured(labels: Tensor, truth: Tensor) -> dict[str, float | None]:
+    """How often labels (n,) are given, and how often those that are given are right."""
+    answered = labels >= 0
+    return {"abstained": float((~answered).float().mean()), "accuracy": _share((labels == truth)[answered])}
+
+
+def _share(flags: Tensor) -> float | None:
+    return float(flags.double().mean()) if len(flags) else None
+
+
 def ask(
-    labeler: Labeler[Any], name: str, x: Tensor, spec: DataSpec, agreement: float, group: Tensor | None = None
+    labeler: Labeler[Any],
+    name: str,
+    x: Tensor,
+    spec: DataSpec,
+    agreement: float,
+    threshold: float | None = None,
 ) -> Tensor:
     """Labels (n,) int64 of images, -1 for none.
 
@@ -39,7 +111,7 @@ def ask(
     """
     if not len(x):
         return torch.empty(0, dtype=torch.int64)
-    return majority(votes(labeler, name, x, spec, group), spec.num_classes, agreement)
+    return labels_of(_answers(labeler, name, x, spec), spec.num_classes, agreement, threshold)
 
 
 def votes(labeler: Labeler[Any], name: str, x: Tensor, spec: DataSpec, group: Tensor | None = None) -> Tensor:
@@ -48,27 +120,36 @@ def votes(labeler: Labeler[Any], name: str, x: Tensor, spec: DataSpec, group: Te
     Raises:
         WaitingForPeople: the labeler pends.
     """
+    return _answers(labeler, name, x, spec, group).votes
+
+
+def _answers(labeler: Labeler[Any], name: str, x: Tensor, spec: DataSpec, group: Tensor | None = None) -> Answers:
     group = torch.full((len(x),), -1) if group is None else group
     answer = labeler.label(LabelRequest(name, x, spec, group))
     if not isinstance(answer, Answers):
         raise WaitingForPeople(f"{answer.waiting} images wait for labels", fix=answer.how, plugin=labeler.name)
-    return answer.votes
+    return answer
 
 
-def ask_in_parts(labeler: Labeler[Any], name: str, images: ImageSet, spec: DataSpec, agreement: float) -> Tensor:
+def ask_in_parts(
+    labeler: Labeler[Any],
+    name: str,
+    images: ImageSet,
+    spec: DataSpec,
+    agreement: float,
+    threshold: float | None = None,
+) -> Tensor:
     """`ask` about a whole image set, converted in parts so that memory stays flat."""
-    parts = enumerate(in_parts(len(images), spec.shape))
-    return torch.cat([ask(labeler, f"{name}-{i}", images.batch(rows)[0], spec, agreement) for i, rows in parts])
+    parts = _parts(name, images, spec)
+    return torch.cat([ask(labeler, part, images.batch(rows)[0], spec, agreement, threshold) for part, rows in parts])
 
 
-def audit(
-    auditor: Labeler[Any] | None, failures: Failures, spec: DataSpec, context: Context, *, agreement: float
-) -> Saved:
-    """Judge every failure by itself: genuine, third class, drift or abstained; null counts where nobody judges."""
-    if auditor is None:
-        return Saved({}, dict.fromkeys(JUDGEMENTS))
-    images = ImageSet(failures.x, failures.expected.clamp_min(0))
-    labels = ask_in_parts(auditor, "audit", images, spec, agreement)
-    judged = judge_failures(failures.allowed, failures.predicted, labels)
-    context.progress(1.0, f"{len(failures)} failures judged")
-    return Saved({"labels": labels, "judged": judged}, count_judgements(judged))
+def _answers_in_parts(labeler: Labeler[Any], name: str, images: ImageSet, spec: DataSpec) -> Answers:
+    given = [_answers(labeler, part, images.batch(rows)[0], spec) for part, rows in _parts(name, images, spec)]
+    sure = [answer.confidence for answer in given if answer.confidence is not None]
+    return Answers(torch.cat([answer.votes for answer in given]), torch.cat(sure) if len(sure) == len(given) else None)
+
+
+def _parts(name: str, images: ImageSet, spec: DataSpec) -> Iterator[tuple[str, Tensor | slice]]:
+    """A name of its own for each part of an image set, and the part's rows."""
+    return ((f"{name}-{i}", rows) for i, rows in enumerate(in_parts(len(images), spec.shape)))

@@ -49,7 +49,11 @@ def load_clustering(saved: Saved) -> Clustering | None:
 
 @dataclass(frozen=True, eq=False)
 class Sampler:
-    """Draws images from the regions of a clustering."""
+    """Draws images from the regions of a clustering.
+
+    Attributes:
+        told: (n,) int64, the class that each clustered failure was told to a conditional decoder, or None.
+    """
 
     clusterer: Clusterer[Any]
     clustering: Clustering
@@ -57,13 +61,23 @@ class Sampler:
     tau: float
     batch_size: int
     device: torch.device
+    told: Tensor | None = None
 
     def draw(self, cluster: int, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Codes (n, d) and images (n, c, h, w) of one region."""
         z, condition = self.clusterer.sample(self.clustering, cluster, n, tau=self.tau, rng=rng)
         size, name = self.model.latent_size, self.clusterer.name
         check_tensor("the region's codes", z, shape=(n, size), dtype=torch.float32, plugin=name)
+        if condition is None and self.told is not None:
+            condition = self._told_in(cluster, n, rng)
         return z, in_batches(self.model.decode, self.batch_size, self.device, z, condition)
+
+    def _told_in(self, cluster: int, n: int, rng: torch.Generator) -> Tensor:
+        """Classes (n,) of failures drawn from a cluster, where the clusterer does not say what to tell the decoder."""
+        assert self.told is not None
+        members = self.told[self.clustering.assignment == cluster]
+        members = members if len(members) else self.told
+        return members[torch.randint(len(members), (n,), generator=rng)]
 
     def draw_each(
         self, clusters: Sequence[int], n: int, rng: Callable[[int], torch.Generator]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 from typing import Any
 
@@ -12,10 +11,12 @@ from torch import Tensor
 from ..context import Context
 from ..contracts.searcher import Searcher, State
 from ..problem import Problem
+from ..queries import Meter
 from ..rng import rng_for
 from ..sections import SearchSection
-from ..store import Saved
+from ..store import Saved, tensors_of
 from ..types import Failures
+from ..words import count, queries
 
 
 def search(searcher: Searcher[Any], problem: Problem, context: Context, *, settings: SearchSection, seed: int) -> Saved:
@@ -32,7 +33,7 @@ def search(searcher: Searcher[Any], problem: Problem, context: Context, *, setti
     else:
         state, step, found = saved["state"], saved["step"], saved["found"]  # type: ignore[assignment]
         kept, priority = Failures(**saved["kept"]), saved["priority"]  # type: ignore[arg-type,assignment]
-        problem.meter.queries = saved["queries"]  # type: ignore[assignment]
+        problem.meter = Meter(saved["queries"], saved["guide_queries"])  # type: ignore[arg-type]
     while not state["done"]:
         state, candidates = searcher.step(problem, state)
         failures = problem.judge(candidates, step=step, searcher=searcher.name)
@@ -41,31 +42,28 @@ def search(searcher: Searcher[Any], problem: Problem, context: Context, *, setti
         if len(failures):
             kept, priority = _keep(kept, priority, failures, drawn, settings.max_failures)
         step += 1
-        context.progress(searcher.progress(state), f"{found} failures in {problem.meter.queries:,} queries")
-        progress = {"state": state, "step": step, "found": found, "queries": problem.meter.queries}
+        asked = queries(problem.meter.queries, problem.meter.guide_queries if problem.guided else None)
+        context.progress(searcher.progress(state), f"{count(found, 'failure')} in {asked}")
+        progress = {"state": state, "step": step, "found": found, **vars(problem.meter)}
         context.checkpoint.save(partial(_search_so_far, progress, kept, priority))
     info = {
         "queries": problem.meter.queries,
+        "guide_queries": problem.meter.guide_queries if problem.guided else None,
         "steps": step,
         "origins": len(problem.origins),
         "found": found,
         "failures": len(kept),
         "distinct_origins": len(set(kept.origin[kept.origin >= 0].tolist())),
     }
-    return Saved(_fields(kept), info)
+    return Saved(tensors_of(kept), info)
 
 
 def _search_so_far(progress: dict[str, object], kept: Failures, priority: Tensor) -> dict[str, object]:
-    return {**progress, "kept": _fields(kept), "priority": priority}
+    return {**progress, "kept": tensors_of(kept), "priority": priority}
 
 
 def load_failures(saved: Saved) -> Failures:
     return Failures(**saved.tensors)
-
-
-def _fields(value: Any) -> dict[str, Tensor]:
-    """The tensors of a frozen dataclass, by field; without those that are None."""
-    return {f.name: v for f in dataclasses.fields(value) if isinstance(v := getattr(value, f.name), Tensor)}
 
 
 def _no_failures(problem: Problem) -> Failures:

@@ -11,9 +11,13 @@ from torch import Tensor
 from ..context import Context
 from ..contracts.generator import Generator
 from ..rng import isolated_global_rng, rng_for
+from .problems import SPEC, codes_of, truth
 from .runner import NotApplicable, Subject, globals_watched, require, rule, same
 
 Model = Generator[Any]
+
+CHANCE = 1 / SPEC.num_classes
+OBEYED = 0.6  # of the images have to show the class that the decoder was told
 
 
 def _fit(subject: Subject, seed: int = 0) -> Model:
@@ -32,6 +36,11 @@ def _codes(model: Model, n: int, seed: int = 0) -> Tensor:
     return model.sample(n, rng_for(seed, "codes"))
 
 
+def _told(subject: Subject, n: int) -> Tensor | None:
+    """Classes (n,) in turn for a generator that is told them; None for others."""
+    return torch.arange(n) % SPEC.num_classes if subject.provides("conditional") else None
+
+
 @rule(
     "generator",
     says="images, codes and densities have the shapes, types and ranges of the contract, for one code as for many",
@@ -42,7 +51,7 @@ def shapes_and_ranges(subject: Subject) -> None:
     model = _fitted(subject)
     for n in (1, 5):
         z = _codes(model, n)
-        model.decode(z)
+        model.decode(z, _told(subject, n))
         model.log_prior(z)
 
 
@@ -64,6 +73,39 @@ def reconstructs_training_images(subject: Subject) -> None:
 
 @rule(
     "generator",
+    says="the spread of codes, where there is one, is a standard deviation for each number of the code",
+    why="searches measure their steps and the region that they trust in it",
+    do="return float32 (n, d) of at least 0 from _spread, no variances or logarithms; leave it out where there is none",
+)
+def spread_is_that_of_the_codes(subject: Subject) -> None:
+    if not subject.provides("encode"):
+        raise NotApplicable("'encode' is not declared")
+    model = _fitted(subject)
+    for n in (1, 5):
+        spread = model.spread(*subject.known.splits.train.batch(slice(None, n)))
+        if spread is None:
+            raise NotApplicable("there is no spread")
+
+
+@rule(
+    "generator",
+    says="a generator that declares 'conditional' decodes one code to images of each class that it is told",
+    why="the class that it was told is taken for what an image should be: else every prior draw would be a failure",
+    do="give the class to the decoder in _decode, and train until it is obeyed; else do not declare 'conditional'",
+)
+def told_class_is_shown(subject: Subject) -> None:
+    if not subject.provides("conditional"):
+        raise NotApplicable("'conditional' is not declared")
+    z = _codes(_fitted(subject), 100).repeat_interleave(SPEC.num_classes, 0)
+    told = torch.arange(len(z)) % SPEC.num_classes
+    with torch.no_grad():
+        shown = truth(codes_of(_fitted(subject).decode(z, told)))
+    share = float((shown == told).float().mean())
+    require(share > OBEYED, f"{share:.0%} of the images show the class that was told; by chance it is {CHANCE:.0%}")
+
+
+@rule(
+    "generator",
     says="a generator that declares 'gradients' can be differentiated by the code",
     why="gradient searchers would stand still, or stop with an error in the middle of a run",
     do="keep _decode free of detach, no_grad, rounding and numpy; else do not declare 'gradients'",
@@ -72,7 +114,7 @@ def decodes_with_gradients(subject: Subject) -> None:
     if not subject.provides("gradients"):
         raise NotApplicable("'gradients' is not declared")
     z = _codes(_fitted(subject), 4).requires_grad_()
-    x = _fitted(subject).decode(z)
+    x = _fitted(subject).decode(z, _told(subject, 4))
     require(x.requires_grad, "images that do not depend on the codes")
     (gradient,) = torch.autograd.grad(x.sum(), z)
     require(torch.isfinite(gradient).all() and gradient.abs().sum() > 0, f"gradients {gradient.tolist()}")
@@ -89,7 +131,7 @@ def decoding_repeats(subject: Subject) -> None:
     z, images = _codes(model, 5), []
     for seed in (1, 2):
         with isolated_global_rng(seed), torch.no_grad():
-            images.append(model.decode(z))
+            images.append(model.decode(z, _told(subject, 5)))
     require(same(*images), f"images that differ by up to {float((images[0] - images[1]).abs().max()):.3g}")
 
 
@@ -101,9 +143,9 @@ def decoding_repeats(subject: Subject) -> None:
 )
 def rows_do_not_mix(subject: Subject) -> None:
     model = _fitted(subject)
-    z, other = _codes(model, 6), 5 * _codes(model, 6, seed=1)
+    z, other, told = _codes(model, 6), 5 * _codes(model, 6, seed=1), _told(subject, 6)
     with torch.no_grad():
-        alone, beside = model.decode(z)[:3], model.decode(torch.cat([z[:3], other[:3]]))[:3]
+        alone, beside = model.decode(z, told)[:3], model.decode(torch.cat([z[:3], other[:3]]), told)[:3]
     gap = float((alone - beside).abs().max())
     require(gap < 1e-5, f"images that differ by {gap:.3g} when other codes stand beside them")
 
@@ -143,13 +185,14 @@ def state_round_trip(subject: Subject) -> None:
     model, again = _fitted(subject), subject.make(seed=5)
     state = {k: v.detach().contiguous() for k, v in model.state_dict().items()}
     again.load_state_dict(load(save(state)))
-    z, (x, y) = _codes(model, 4), subject.known.splits.train.batch(slice(None, 4))
+    z, told, (x, y) = _codes(model, 4), _told(subject, 4), subject.known.splits.train.batch(slice(None, 4))
     with torch.no_grad():
-        require(same(model.decode(z), again.decode(z)), "other images")
+        require(same(model.decode(z, told), again.decode(z, told)), "other images")
         require(same(model.log_prior(z), again.log_prior(z)), "other densities")
         require(same(_codes(model, 4), _codes(again, 4)), "other prior draws")
         if subject.provides("encode"):
             require(same(model.encode(x, y), again.encode(x, y)), "other codes")
+            require(same(model.spread(x, y), again.spread(x, y)), "another spread")
 
 
 @rule(
@@ -164,7 +207,7 @@ def inputs_are_left_alone(subject: Subject) -> None:
     model = _fit(subject)
     z = _codes(model, 4)
     given = z.clone()
-    model.decode(z)
+    model.decode(z, _told(subject, 4))
     model.log_prior(z)
     if subject.provides("encode"):
         model.encode(*train.batch(slice(None, 4)))
@@ -182,7 +225,7 @@ def globals_are_left_alone(subject: Subject) -> None:
     model = _fitted(subject)
     with globals_watched():
         z = _codes(model, 3)
-        model.decode(z)
+        model.decode(z, _told(subject, 3))
         model.log_prior(z)
         if subject.provides("encode"):
             model.encode(*subject.known.splits.train.batch(slice(None, 3)))

@@ -95,6 +95,23 @@ def abstains_on_noise(subject: Subject) -> None:
 
 @rule(
     "labeler",
+    says="a program that says how sure it is, is surer of real images than of noise",
+    why="an auditor is believed from a confidence on that the core calibrates on real images",
+    do="give the calibrated probability of the answer that the votes give, or no confidence at all",
+)
+def is_surer_of_real_images(subject: Subject) -> None:
+    labeler, real = _program(subject), _images(subject, 200)
+    noise = torch.rand(real.shape, generator=rng_for(0, "noise"))
+    sure = [answer.confidence for x in (real, noise) if (answer := _ask(labeler, x)) and answer.confidence is not None]
+    if not sure:
+        raise NotApplicable("it gives no confidence")
+    require(len(sure) == 2, "a confidence for some requests only")
+    on_real, on_noise = (float(s.mean()) for s in sure)
+    require(on_real > on_noise, f"mean confidence {on_real:.2f} on real images, {on_noise:.2f} on noise")
+
+
+@rule(
+    "labeler",
     says="a program gives the same answers to the same request, whatever the global generators are",
     why="a resumed run asks again",
     do="switch networks to eval mode; draw nothing while labelling",

@@ -10,10 +10,11 @@ from torch import Tensor, nn
 
 from ..component import ComponentConfig
 from ..contracts.searcher import Searcher, State
-from ..problem import Evaluation, Problem
+from ..problem import Problem
+from ..queries import Evaluation, Slope
 from ..rng import isolated_global_rng, rng_for
 from ..types import Candidates, Failures, Origins
-from .problems import SPEC, KnownProblem, PlantedClassifier, PlantedGenerator
+from .problems import SPEC, KnownProblem, PlantedClassifier, PlantedGenerator, codes_of
 from .runner import Subject, globals_watched, require, rule, same
 
 MOST_STEPS = 1000
@@ -44,9 +45,7 @@ def _saved(state: State) -> State:
 
 
 def _some(known: KnownProblem, n: int) -> Origins:
-    origins = known.origins
-    assert origins.z is not None  # the planted generator encodes
-    return Origins(origins.index[:n], origins.labels[:n], origins.z[:n])
+    return Origins(**{k: v[:n] for k, v in vars(known.origins).items() if v is not None})
 
 
 @rule(
@@ -174,8 +173,8 @@ def nothing_to_find_is_no_error(subject: Subject) -> None:
 def finds_planted_failures(subject: Subject) -> None:
     proposed, failures = _run(subject.make(), subject.known.problem())
     candidates = sum(map(len, proposed))
-    codes = [f.z for f in failures if f.z is not None]
-    planted = int((subject.known.ball_of(torch.cat(codes)) >= 0).sum()) if codes else 0
+    shown = codes_of(torch.cat([f.x for f in failures]))
+    planted = int((subject.known.ball_of(shown) >= 0).sum())
     rate = planted / max(1, candidates)
     require(
         rate > BETTER * subject.known.prior_rate,
@@ -193,7 +192,7 @@ class WatchedProblem(Problem):
 
     def __init__(self, known: KnownProblem) -> None:
         classifier = known.classifier.copy()
-        super().__init__(_WatchedGenerator(self._used), classifier, known.origins, batch_size=64)
+        super().__init__(_WatchedGenerator(known.generator, self._used), classifier, known.origins, batch_size=64)
         classifier.module.register_forward_pre_hook(self._used_module)
         self.counted = self.around = 0
         self._inside = False
@@ -211,9 +210,7 @@ class WatchedProblem(Problem):
         self._inside = False
         return answer
 
-    def value_and_grad(
-        self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+    def value_and_grad(self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None) -> Slope:
         self.counted += 3 * len(z)
         self._inside = True
         answer = super().value_and_grad(z, origin=origin, condition=condition)
@@ -229,10 +226,10 @@ class WatchedProblem(Problem):
 
 
 class _WatchedGenerator(PlantedGenerator):
-    def __init__(self, used: Any) -> None:
+    def __init__(self, watched: PlantedGenerator, used: Any) -> None:
         super().__init__(ComponentConfig(), SPEC)
-        self._used = used
+        self._watched, self._used = watched, used
 
     def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
         self._used()
-        return super()._decode(z, condition)
+        return self._watched.decode(z, condition)

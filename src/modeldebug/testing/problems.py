@@ -25,7 +25,7 @@ from ..types import Candidates, DataSpec, Failures, ImageSet, Origins, Splits
 
 SPEC = DataSpec((1, 8, 8), ("dark-dark", "bright-dark", "dark-bright", "bright-bright"))
 ABILITIES = frozenset({"encode", "gradients", "labels"})
-"""What the known problem provides to the component under test."""
+"""What the known problem provides to the component under test; with `conditional=True`, that too."""
 
 _SIGNS = torch.tensor([[-1.0, -1.0], [1.0, -1.0], [-1.0, 1.0], [1.0, 1.0]])  # (k, d): the quadrant of each class
 _SLOPE, _STEEPNESS = 4.0, 4.0  # logits per latent unit: towards a quadrant, and into a ball
@@ -90,6 +90,21 @@ class PlantedGenerator(Generator[ComponentConfig]):
         return None
 
 
+class PlantedConditionalGenerator(PlantedGenerator):
+    """The same, told the class: the code says how far an image lies from the class boundaries, the class on which side.
+
+    So the prior of a code, told any class, is the prior of the unconditional problem in that class's quadrant.
+    """
+
+    def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
+        if condition is None:
+            raise ValueError("the class of each image is needed")
+        return super()._decode(z.abs() * _SIGNS.to(z.device)[condition], None)
+
+    def _encode(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        return codes_of(x).abs()
+
+
 class PlantedClassifier(nn.Module):
     """Logits (n, 4) of images: right by quadrant, and wrong exactly inside the balls.
 
@@ -145,10 +160,10 @@ class KnownProblem:
         inside = torch.stack([ball.distance(z) < ball.radius for ball in self.balls], 1)
         return torch.where(inside.any(1), inside.int().argmax(1), -1)
 
-    def problem(self, origins: Origins | None = None) -> Problem:
+    def problem(self, origins: Origins | None = None, guide: Classifier | None = None) -> Problem:
         """A problem with a fresh copy of the classifier and an empty meter."""
         chosen = self.origins if origins is None else origins
-        return Problem(self.generator, self.classifier.copy(), chosen, batch_size=64)
+        return Problem(self.generator, self.classifier.copy(), chosen, guide=guide, batch_size=64)
 
     def codes_in_balls(self, per_ball: int, rng: torch.Generator) -> Tensor:
         """Codes (balls * per_ball, 2), spread evenly over each ball, ball after ball."""
@@ -168,24 +183,30 @@ class KnownProblem:
 
 
 @cache
-def known_problem() -> KnownProblem:
-    """The known problem; made once, and not to be changed."""
-    generator = PlantedGenerator(ComponentConfig(), SPEC)
+def known_problem(*, conditional: bool = False) -> KnownProblem:
+    """The known problem; made once, and not to be changed.
+
+    Args:
+        conditional: the generator is told the class of each image, and every origin has its class as condition.
+    """
+    generator = (PlantedConditionalGenerator if conditional else PlantedGenerator)(ComponentConfig(), SPEC)
     generator.name = "the planted generator"
     z = generator.sample(2000, rng_for(0, "known problem"))
     away = torch.stack([ball.distance(z) > _AROUND * ball.radius for ball in BALLS], 1).all(1)
     z = z[away & (z.abs() > _CLEAR).all(1)]
-    splits = split(generator.decode(z), truth(z), classes=SPEC.classes, rng=rng_for(0, "known split"))
-    codes = codes_of(splits.train.images)
-    near = [(ball.distance(codes) < 2 * ball.radius) & (splits.train.labels == ball.label) for ball in BALLS]
+    images = generator.decode(z, truth(z))
+    splits = split(images, truth(z), classes=SPEC.classes, rng=rng_for(0, "known split"))
+    shown = codes_of(splits.train.images)
+    near = [(ball.distance(shown) < 2 * ball.radius) & (splits.train.labels == ball.label) for ball in BALLS]
     index = torch.cat([rows.nonzero()[:12, 0] for rows in near]).sort().values
+    x, labels = splits.train.batch(index)
     return KnownProblem(
         spec=SPEC,
         balls=BALLS,
         generator=generator,
         classifier=Classifier(PlantedClassifier().eval(), SPEC, name="the planted classifier", batch_size=64),
         splits=splits,
-        origins=Origins(index, splits.train.labels[index], codes[index]),
+        origins=Origins(index, labels, generator.encode(x), labels if conditional else None),
         prior_rate=sum(_prior_mass(ball) for ball in BALLS),
     )
 

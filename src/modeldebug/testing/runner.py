@@ -66,16 +66,18 @@ class Subject:
         self.name = what.name if isinstance(what, Component) else getattr(what, "__name__", repr(what))
         self._what = what
         self._remembered: dict[str, Any] = {}
-        if self.component is not None and not self.component.requires <= ABILITIES:
+        able = ABILITIES | {"conditional"}
+        if self.component is not None and not self.component.requires <= able:
             raise ConfigError(
                 f"the kit's known problem cannot serve {self.name}",
                 got=f"requires {', '.join(sorted(self.component.requires))}",
-                expected=f"nothing but {', '.join(sorted(ABILITIES))}",
+                expected=f"nothing but {', '.join(sorted(able))}",
             )
 
     @property
     def known(self) -> KnownProblem:
-        return known_problem()
+        """The known problem; with a conditional generator for a component that requires one."""
+        return known_problem(conditional=self.component is not None and "conditional" in self.component.requires)
 
     def provides(self, ability: str) -> bool:
         """Whether an ability is declared; one made by a factory is taken to declare nothing."""

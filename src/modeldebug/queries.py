@@ -1,0 +1,171 @@
+"""What a searcher is told when it asks, what asking costs, and what the core remembers of a step's answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from .errors import PluginError
+from .tensors import check_tensor, describe
+from .types import Candidates
+
+
+@dataclass
+class Meter:
+    """Queries, of classifier and guide apart: a forward pass of one image is 1, a backward pass is 2 more.
+
+    Attributes:
+        queries: to the classifier so far.
+        guide_queries: to the guide so far.
+    """
+
+    queries: int = 0
+    guide_queries: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What the classifier says about decoded codes.
+
+    Attributes:
+        id: (n,) int64, to be given back in `Candidates.evaluation`.
+        probs: (n, k) float32.
+        failing: (n,) bool, whether the core would count it as a failure.
+
+    >>> Evaluation(torch.tensor([0]), torch.tensor([[0.1, 0.9]]), torch.tensor([True])).failing
+    tensor([True])
+    """
+
+    id: Tensor
+    probs: Tensor
+    failing: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Slope:
+    """The target's value at decoded codes, its gradient, and what was asked on the way.
+
+    Attributes:
+        value: (n,) float32, the margin: above 0 for failures.
+        gradient: (n, d) float32, with respect to the codes.
+        evaluation: what the classifier says there; proposing these codes with its ids costs no further query.
+
+    >>> Slope(torch.zeros(1), torch.zeros(1, 2), Evaluation(*torch.zeros(3, 1))).gradient.shape
+    torch.Size([1, 2])
+    """
+
+    value: Tensor
+    gradient: Tensor
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, eq=False)
+class GuideAnswer:
+    """What the guide says of decoded codes.
+
+    Attributes:
+        log_prob: (n,) float32, its log-probability that the image is what is expected: the largest of the allowed
+            labels.
+        gradient: (n, d) float32 with respect to the codes, or None where it was not asked for.
+
+    >>> GuideAnswer(torch.tensor([-0.1])).gradient is None
+    True
+    """
+
+    log_prob: Tensor
+    gradient: Tensor | None = None
+
+
+@dataclass(eq=False)
+class Memory:
+    """The evaluations of the current step, so that judging a candidate costs no second query; images of failures only.
+
+    >>> memory, one = Memory(), torch.tensor([True])
+    >>> told = memory.keep(torch.zeros(1, 2), None, None, torch.tensor([[0.1, 0.9]]), one, [torch.zeros(1, 1, 8, 8)])
+    >>> memory.images(told.id, (1, 8, 8)).shape
+    torch.Size([1, 1, 8, 8])
+    """
+
+    z: list[Tensor] = field(default_factory=list)
+    x: list[Tensor] = field(default_factory=list)
+    place: list[Tensor] = field(default_factory=list)  # of each evaluation's image among `x`; -1 for none
+    probs: list[Tensor] = field(default_factory=list)
+    condition: list[Tensor] = field(default_factory=list)
+    origin: list[Tensor] = field(default_factory=list)
+    count: int = 0
+    failed: int = 0
+
+    def keep(
+        self,
+        z: Tensor,
+        origin: Tensor | None,
+        condition: Tensor | None,
+        probs: Tensor,
+        failing: Tensor,
+        images: list[Tensor],
+    ) -> Evaluation:
+        """Keep what was evaluated, with the images (in parts) of those that fail, and number it."""
+        first = self.count
+        nowhere = torch.full((len(z),), -1, dtype=torch.int64)
+        for store, rows in (
+            (self.z, z.detach().clone()),  # a searcher may go on with its own tensors as it likes
+            (self.place, torch.where(failing, self.failed + failing.cumsum(0) - 1, -1)),
+            (self.probs, probs),
+            (self.condition, nowhere if condition is None else condition.clone()),
+            (self.origin, nowhere if origin is None else origin.clone()),
+        ):
+            store.append(rows)
+        self.x += images
+        self.count += len(z)
+        self.failed += int(failing.sum())
+        return Evaluation(torch.arange(first, self.count), probs.clone(), failing)
+
+    def recall(self, candidates: Candidates, rows: Tensor, searcher: str) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Codes, answers and conditions that were kept under at least one id, once it is sure that they are what is
+        proposed.
+
+        Raises:
+            PluginError: ids that are not of this step, or come twice, or codes or origins other than the kept ones.
+        """
+        check_tensor("evaluation ids", rows, shape=("n",), dtype=torch.int64, plugin=searcher)
+        if len(rows.unique()) < len(rows):  # type: ignore[no-untyped-call]  # torch does not annotate it
+            raise PluginError(
+                "a searcher proposed one evaluation more than once",
+                got=f"{len(rows)} candidates",
+                expected="each id once in a step",
+                plugin=searcher,
+            )
+        if int(rows.min()) < 0 or int(rows.max()) >= self.count:
+            raise PluginError(
+                "a searcher gave evaluation ids that this step did not make",
+                got=f"{int(rows.min())} to {int(rows.max())}",
+                expected=f"0 to {self.count - 1}",
+                fix="take them from the Evaluation of the same step",
+                plugin=searcher,
+            )
+        z, from_origin, told = (torch.cat(m)[rows] for m in (self.z, self.origin, self.condition))
+        same = candidates.z is not None and torch.equal(candidates.z, z)
+        origin = candidates.origin
+        if not same or not torch.equal(from_origin, torch.full_like(rows, -1) if origin is None else origin):
+            raise PluginError(
+                "a searcher's candidates are not what it evaluated under these ids",
+                got=describe(candidates.z),
+                expected="the very codes and origins that were given to evaluate",
+                plugin=searcher,
+            )
+        condition = told if bool((told >= 0).all()) else None
+        return z, torch.cat(self.probs)[rows], condition
+
+    def images(self, rows: Tensor, shape: tuple[int, int, int]) -> Tensor:
+        """The images (n, c, h, w) of evaluations that failed."""
+        images, end = torch.empty(len(rows), *shape), 0
+        if not len(rows):
+            return images
+        place = torch.cat(self.place)[rows]
+        for part in self.x:  # straight into place: images are held once
+            start, end = end, end + len(part)
+            here = (place >= start) & (place < end)
+            images[here] = part[place[here] - start]
+        return images

@@ -1,0 +1,99 @@
+"""What the failures are: the four kinds with examples and intervals, and who judged, with what error."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from ..config import AUDITORS
+from ..words import agreement_said, error_of, of_prior
+from .findings import Findings
+from .images import THUMB
+from .regions import Sample, Share, sample_of, shares_of
+from .wording import count, percent, unbroken
+
+EXAMPLES = 10  # failures shown of each kind
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of failure with some examples."""
+
+    share: Share
+    examples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Who gave labels, and how far that can be believed."""
+
+    task: str
+    name: str
+    reliability: str
+
+
+def shares(findings: Findings) -> tuple[Share, ...]:
+    """The shares of the four kinds, with their intervals; none where nobody judged."""
+    return () if findings.judged is None else shares_of(findings.judged, findings.results["search"]["shares"])
+
+
+def basis(findings: Findings) -> str:
+    """What the shares and their intervals rest on."""
+    search = findings.results["search"]
+    images = count(search["genuine_origins"], "training image")
+    unit = "failures anew" if of_prior(search) else "training images anew, each with all its failures"
+    whence = "" if of_prior(search) else f" The genuine failures come from {images}."
+    error = findings.info("auditor")["error"]
+    measured = "" if error is None else f", who is wrong on {percent(error)} of the answers on real test images"
+    said = f"The shares are by the auditor{measured}. In small print 95 % intervals: a bootstrap draws {unit}.{whence}"
+    return unbroken(said)
+
+
+def kinds(findings: Findings) -> tuple[Kind, ...]:
+    """Each kind of failures with examples spread evenly over the search."""
+    if findings.judged is None:
+        return ()
+    judged, labels = findings.tensor("audit", "judged"), findings.tensor("audit", "labels")
+    x, probs = findings.tensor("search", "x"), findings.tensor("search", "probs")
+    assert judged is not None
+    assert labels is not None
+    assert x is not None
+    assert probs is not None
+    chosen = []
+    for code, share in enumerate(shares(findings)):
+        rows = (judged == code).nonzero()[:, 0]
+        rows = rows[torch.linspace(0, len(rows) - 1, min(EXAMPLES, len(rows))).long()] if len(rows) else rows
+        examples = tuple(sample_of(findings, x[i], labels[i], probs[i].argmax(), THUMB) for i in rows.tolist())
+        chosen.append(Kind(share, examples))
+    return tuple(chosen)
+
+
+def judges(findings: Findings) -> tuple[Judge, ...]:
+    """Who labelled regions, and who judged single failures."""
+    found = [Judge("Labelled the samples of the clusters", _named(findings, "labeler"), _reliability(findings))]
+    for role in (role for role in AUDITORS if role in findings.stages):
+        task = "Judged the single failures" if role == "auditor" else "Judged them as well, without a say in the shares"
+        said = error_of(findings.info(role))
+        found.append(Judge(task, _named(findings, role), unbroken(said[0].upper() + said[1:])))
+    return tuple(found)
+
+
+def agreement(findings: Findings) -> tuple[str, ...]:
+    """How far each two auditors say the same of the failures."""
+    pairs = findings.results["auditor_agreement"]
+    return tuple(unbroken(agreement_said(pair)) for pair in pairs if pair["judgement"] is not None)
+
+
+def _named(findings: Findings, role: str) -> str:
+    who = "an oracle, which is a program: " if findings.is_program(role) else "people, asked through "
+    return who + findings.component(role)
+
+
+def _reliability(findings: Findings) -> str:
+    info = findings.info("labeler")
+    if not findings.is_program("labeler"):
+        return "Not measured on the test images"
+    if info["accuracy"] is None:
+        return "Abstains on all real test images"
+    return f"{percent(info['accuracy'])} right on real test images; abstains on {percent(info['abstained'])} of them"

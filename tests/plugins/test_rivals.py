@@ -1,0 +1,140 @@
+"""The rivals: what a search has to beat."""
+
+import pytest
+import torch
+from modeldebug_rivals.plugin import modeldebug_searchers
+from modeldebug_rivals.prior import Prior
+from modeldebug_rivals.reconstruct import Reconstruct
+from modeldebug_rivals.settings import PriorConfig, ReconstructConfig
+
+from modeldebug import ConfigError, Origins, rng_for
+from modeldebug.component import Component
+from modeldebug.config import Layer, resolve
+from modeldebug.registry import Registry
+from modeldebug.testing import CHECKS, check_searcher, known_problem, parametrize_with_checks
+from modeldebug.testing.problems import codes_of
+
+KNOWN = known_problem()
+TOLD = known_problem(conditional=True)
+PRIOR, RECONSTRUCT = modeldebug_searchers()
+NOT_OF_RECONSTRUCT = {
+    "seeds_differ",  # it draws nothing
+    "finds_planted_failures",  # it does not search: the known problem's own data are all right
+}
+
+
+@parametrize_with_checks([(PRIOR, {"draws": 3000, "block": 500})])
+def test_prior_keeps_the_contract_of_searchers(check):
+    check()
+
+
+@pytest.mark.parametrize("name", [c.name for c in CHECKS["searcher"] if c.name not in NOT_OF_RECONSTRUCT])
+def test_reconstruct_keeps_the_contract_of_searchers_but_for_searching(name):
+    check_searcher(RECONSTRUCT, {"block": 5}, only=[name])
+
+
+def run(searcher, problem, seed=0):
+    """All candidates of a whole search, and the failures among them."""
+    state, proposed, failures = searcher.start(problem, rng_for(seed)), [], []
+    while not state["done"]:
+        state, candidates = searcher.step(problem, state)
+        proposed.append(candidates)
+        failures.append(problem.judge(candidates, step=len(failures), searcher="rivals"))
+    return proposed, failures
+
+
+def prior(**settings):
+    return Prior(PriorConfig(**settings), TOLD.spec)
+
+
+@pytest.mark.parametrize("block", [7, 100, 1000])
+def test_prior_asks_for_as_many_draws_as_it_is_told_and_no_more(block):
+    problem = TOLD.problem()
+    proposed, _ = run(prior(draws=300, block=block), problem)
+    assert problem.meter.queries == 300
+    assert len(proposed) == -(-300 // block)
+
+
+def test_prior_fails_as_often_as_the_planted_truth_says():
+    _, failures = run(prior(draws=20_000), TOLD.problem())
+    share = sum(map(len, failures)) / 20_000
+    assert share == pytest.approx(TOLD.prior_rate, abs=4 * (TOLD.prior_rate / 20_000) ** 0.5)
+
+
+def test_failures_of_prior_are_planted_ones_and_come_from_no_training_image():
+    _, failures = run(prior(draws=2000), TOLD.problem())
+    for part in failures:
+        assert bool((TOLD.ball_of(codes_of(part.x)) >= 0).all())
+        assert bool((part.origin == -1).all())
+        assert torch.equal(part.expected, part.condition)
+        assert bool(part.distance.isnan().all())
+
+
+@pytest.mark.parametrize("block", [3, 64, 1000])
+def test_prior_tells_every_class_alike(block, monkeypatch):
+    problem, told = TOLD.problem(), []
+    evaluate = problem.evaluate
+
+    def watched(z, *, condition):
+        told.append(condition)
+        return evaluate(z, condition=condition)
+
+    monkeypatch.setattr(problem, "evaluate", watched)
+    run(prior(draws=192, block=block), problem)
+    assert torch.cat(told).bincount().tolist() == [48] * 4
+
+
+def test_prior_needs_no_training_images():
+    nothing = Origins(torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))
+    _, failures = run(prior(draws=2000), TOLD.problem(nothing))
+    assert sum(map(len, failures)) > 0
+
+
+@pytest.mark.parametrize(("generator", "fits"), [("vae", False), ("cvae", True)])
+def test_prior_is_refused_before_a_run_where_nothing_says_what_a_draw_should_be(generator, fits):
+    layers = [Layer("--searcher", {"searcher": {"use": "prior"}, "generator": {"use": generator}})]
+    registry = Registry.load(["defuse", "rivals"])
+    if fits:
+        resolve(registry, ["defuse", "rivals"], layers)
+        return
+    with pytest.raises(ConfigError, match="provides 'conditional', which the searcher needs") as caught:
+        resolve(registry, ["defuse", "rivals"], layers)
+    assert "defuse:cvae" in str(caught.value.expected)
+
+
+def reconstruct(**settings):
+    return Reconstruct(ReconstructConfig(**settings), KNOWN.spec)
+
+
+def in_and_out_of_balls():
+    """Origins of which the first and the last three are inside a ball."""
+    inside = KNOWN.codes_in_balls(3, rng_for(0))
+    z = torch.cat([inside[:3], KNOWN.origins.z, inside[3:]])
+    labels = torch.cat([torch.full((3,), 3), KNOWN.origins.labels, torch.full((3,), 2)])
+    return Origins(torch.arange(len(z)) + 100, labels, z)
+
+
+@pytest.mark.parametrize("block", [1, 4, 100])
+def test_reconstruct_finds_the_training_images_whose_reconstructions_fail_and_no_other(block):
+    origins = in_and_out_of_balls()
+    problem = KNOWN.problem(origins)
+    proposed, failures = run(reconstruct(block=block), problem)
+    assert problem.meter.queries == len(origins)
+    assert sum(map(len, proposed)) == sum(map(len, failures)) == 6
+    found = torch.cat([part.origin for part in failures])
+    assert found.tolist() == [100, 101, 102, *range(100 + len(origins) - 3, 100 + len(origins))]
+    assert all(bool((part.distance == 0).all()) for part in failures)
+
+
+def test_both_tell_how_far_they_are():
+    for searcher, problem in ((prior(draws=100, block=25), TOLD.problem()), (reconstruct(block=6), KNOWN.problem())):
+        state, shares = searcher.start(problem, rng_for(0)), []
+        while not state["done"]:
+            state, _ = searcher.step(problem, state)
+            shares.append(searcher.progress(state))
+        assert shares == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_plugin_offers_both_without_torch():
+    assert [c.name for c in modeldebug_searchers()] == ["prior", "reconstruct"]
+    assert all(isinstance(c, Component) and isinstance(c.factory, str) for c in modeldebug_searchers())
