@@ -1,12 +1,13 @@
 """Defuse on a complete data set of the paper: its table (AAAI sections 4.2 to 4.5) beside ours.
 
-    python benchmarks/paper_defuse.py --dataset mnist --root DIR [--preset P] [--budget laptop] [--json FILE]
+    python benchmarks/paper_defuse.py --dataset mnist --root DIR [--budget laptop] [--json FILE]
 
-Runs the preset with its own (centred) noise and, with the same classifier, generator and oracle, with the paper's
-literal noise; `--noise` names one of them. Prints clusters, regions, accuracies, controls, agreement and the lambda
-curve. Members of the oracle's ensemble stand in for annotators; `seconds` is the time of all stages, those that the
-second run takes over from the first included. Without `--root` the data are downloaded. The run folders are temporary
-unless `--keep` names a folder for them; `--quick` is the same code on a fraction of the images.
+Runs three pipelines with the same classifier, oracle and auditor: `centred`, the faithful preset with its own noise;
+`literal`, the same with the paper's literal noise; and `conditional`, the preset with a generator that is told the
+class and a guided search. `--pipeline` names some of them. Prints clusters, regions, accuracies, controls, agreement
+and the lambda curve. Members of the oracle's ensemble stand in for annotators; `seconds` is the time of all stages,
+those that a run takes over from the first included. Without `--root` the data are downloaded. The run folders are
+temporary unless `--keep` names a folder for them; `--quick` is the same code on a fraction of the images.
 """
 
 from __future__ import annotations
@@ -20,13 +21,19 @@ from typing import Any
 import modeldebug
 from modeldebug.config import parse_assignment
 
-PRESETS = {"mnist": "defuse-mnist", "fashion-mnist": "defuse-fashion"}
-LITERAL = {"center": False, "scale": 1.0}
+PRESETS = {
+    "mnist": {"faithful": "defuse-mnist", "conditional": "defuse-conditional-mnist"},
+    "fashion-mnist": {"faithful": "defuse-fashion", "conditional": "defuse-conditional-fashion"},
+}
+PIPELINES: dict[str, tuple[str, dict[str, Any]]] = {  # the preset, and settings of its searcher
+    "centred": ("faithful", {}),
+    "literal": ("faithful", {"center": False, "scale": 1.0}),
+    "conditional": ("conditional", {}),
+}
 QUICK = {  # settings for which a run takes seconds, and its figures mean nothing
     "dataset": {"limit": 2000},
     "classifier": {"epochs": 2},
     "generator": {"epochs": 20, "batch_size": 32, "annealing": 50},
-    "searcher": {"draws": 4},
     "clusterer": {"components": 8},
     "labeler": {"epochs": 4, "members": 1, "batch_size": 32},
     "auditor": {"epochs": 4, "members": 1, "batch_size": 32},
@@ -46,7 +53,8 @@ PAPER = {
         "agreement_outside": "87.2 ± 3.2 %", "agreement_all": "85.2 ± 0.1 %",
     }
 }  # fmt: skip
-COUNTS = ("clusters", "regions", "regions_disputed", "failures", "queries", "seconds")
+QUICK_SEARCH = {"faithful": {"draws": 4}, "conditional": {"pursue": 1.0, "past": 0.5, "sure": 0.5}}
+COUNTS = ("clusters", "regions", "regions_disputed", "failures", "queries", "guide_queries", "seconds")
 
 
 def figures(run: modeldebug.Run) -> dict[str, Any]:
@@ -66,7 +74,8 @@ def figures(run: modeldebug.Run) -> dict[str, Any]:
     rows |= {"reconstruction_oracle": r["reconstruction_accuracy"]["oracle"], "failures": failures}
     for kind in ("genuine", "third_class", "drift", "abstained"):
         rows[f"{kind}_share"] = search[kind] / failures if failures else None
-    return rows | {"queries": search["queries"], "seconds": r["seconds"]["total"]}
+    rows |= {"queries": search["queries"], "guide_queries": search["guide_queries"]}
+    return rows | {"seconds": r["seconds"]["total"]}
 
 
 def cell(name: str, value: Any, agreement: dict[str, Any]) -> str:
@@ -88,7 +97,7 @@ def print_table(dataset: str, rows: dict[str, dict[str, Any]], runs: dict[str, m
 
 def print_curve(name: str, run: modeldebug.Run) -> None:
     """Every lambda of the sweep on the regions, and on single failures."""
-    correction = json.loads((run.path / "stages/correction.json").read_text())
+    correction = run.figures("correction")
     print(f"\n{name}: the lambda curve")
     if correction["skipped"]:
         print(f"nothing was corrected: {correction['skipped']}")
@@ -106,44 +115,43 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", choices=PRESETS, default="mnist")
     parser.add_argument("--root", type=Path, help="the folder of the IDX files; downloaded if not given")
-    parser.add_argument("--preset", help="the data set's own if not given")
     parser.add_argument("--budget", default="laptop")
-    parser.add_argument("--noise", choices=("centred", "literal", "both"), default="both")
+    parser.add_argument("--pipeline", choices=PIPELINES, action="append", help="may be given again; all if not given")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="SECTION.NAME=VALUE")
-    parser.add_argument("--reuse", type=Path, help="a run of the same preset and seed, to take stages over from")
+    parser.add_argument("--reuse", type=Path, help="a run with the same seed, to take stages over from")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path)
     args = parser.parse_args()
-    preset = args.preset or PRESETS[args.dataset]
     rows: dict[str, dict[str, Any]] = {}
     runs: dict[str, modeldebug.Run] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for noise in ("centred", "literal") if args.noise == "both" else (args.noise,):
+        for name in args.pipeline or PIPELINES:
+            kind, searcher = PIPELINES[name]
             settings = merged(
                 QUICK if args.quick else {},
                 {"run": {"seed": args.seed}},
                 {"dataset": {"root": str(args.root)}} if args.root else {},
-                {"searcher": LITERAL} if noise == "literal" else {},
+                {"searcher": (QUICK_SEARCH[kind] if args.quick else {}) | searcher},
                 *(assignment(text) for text in args.assignments),
             )
-            runs[noise] = run = modeldebug.run(
-                preset=preset,
+            runs[name] = run = modeldebug.run(
+                preset=PRESETS[args.dataset][kind],
                 budget=args.budget,
                 settings=settings,
-                out=(args.keep or Path(folder)) / f"{args.dataset}-{noise}",
-                reuse=runs["centred"].path if "centred" in runs else args.reuse,
+                out=(args.keep or Path(folder)) / f"{args.dataset}-{name}",
+                reuse=next(iter(runs.values())).path if runs else args.reuse,
             )
-            rows[noise] = figures(run)
-            print(f"{noise}: {rows[noise]['seconds']:.0f} s, {run.report()}", flush=True)
+            rows[name] = figures(run)
+            print(f"{name}: {rows[name]['seconds']:.0f} s, {run.report()}", flush=True)
         print_table(args.dataset, rows, runs)
         for name, run in runs.items():
             print_curve(name, run)
     if args.json:
         about = {
             "dataset": args.dataset,
-            "preset": preset,
+            "presets": {name: run.results["preset"] for name, run in runs.items()},
             "budget": args.budget,
             "seed": args.seed,
             "quick": args.quick,

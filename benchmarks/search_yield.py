@@ -1,0 +1,241 @@
+"""What a search yields: which share of its failures is the classifier's fault, and how many for a thousand queries.
+
+    python benchmarks/search_yield.py --dataset mnist --root DIR [--json FILE] [--grid FILE.webp]
+
+Runs every row up to the audit, with the same classifier, the same auditors and the same origins: training images that
+the classifier gets right as they are and reconstructed by the row's generator (`reconstruct` alone starts from all).
+`vae` rows are the faithful preset's, `cvae` rows the conditional preset's; `best` is the conditional preset as it is,
+`best, weak` the same for a classifier that is poor on purpose. A backward pass counts as two queries; guide queries are
+counted apart; the queries that choose the origins are the same for all rows, and are counted in none. Without `--root`
+the data are downloaded. Run folders are temporary unless `--keep` names a folder, from which a second call takes over
+what is finished; `--grid` draws what each row calls genuine; `--quick` is the same code on a fraction of the images.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import modeldebug
+from modeldebug.judging import GENUINE
+from modeldebug.store import RunStore
+
+PRESETS = {
+    "mnist": ("defuse-mnist", "defuse-conditional-mnist"),
+    "fashion-mnist": ("defuse-fashion", "defuse-conditional-fashion"),
+}
+Settings = dict[str, dict[str, Any]]
+
+NOISE = {"use": "defuse:beta-noise", "draws": 10, "keep": 10}
+CLIMB = {"use": "defuse:margin", "pursue": 1.0, "step": 0.4, "steps": 10, "keep": 1, "restarts": 0}
+PAPER, BEST, WEAK = "vae, literal noise (the paper)", "cvae, best", "cvae, best, weak classifier"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One search: its name, whether its generator is told the class, and settings over its preset's."""
+
+    name: str
+    conditional: bool
+    settings: Settings = field(default_factory=dict)
+
+
+def rows() -> list[Row]:
+    def noise(**settings: Any) -> Settings:
+        return {"searcher": {**NOISE, "a": 50.0, "b": 50.0, **settings}}
+
+    def climb(**settings: Any) -> Settings:
+        return {"searcher": {**CLIMB, **settings}}
+
+    reconstruct = {"searcher": {"use": "rivals:reconstruct"}, "search": {"start": "all"}}
+    evolution = {"searcher": {"use": "defuse:margin-evolution"}}
+    weak = {"use": "classifiers:cnn", "channels": [4, 8], "hidden": 16, "epochs": 1, "learning_rate": 1e-3}
+    return [
+        Row("vae, reconstruct", False, reconstruct),
+        Row(PAPER, False, noise(center=False, scale=1.0)),
+        Row("vae, centred, scale 4", False, noise(scale=4.0)),
+        Row("vae, centred, scale 8", False, noise(scale=8.0)),
+        Row("cvae, reconstruct", True, reconstruct),
+        Row("cvae, prior", True, {"searcher": {"use": "rivals:prior"}}),
+        Row("cvae, centred, scale 8", True, noise(scale=8.0)),
+        Row("cvae, centred, scale 16", True, noise(scale=16.0)),
+        Row("cvae, margin", True, climb(past=0.0, weight=0.0, sure=1e-9)),
+        Row("cvae, margin, guided", True, climb(past=0.0, weight=1.0, sure=0.7)),
+        Row("cvae, margin, guided strictly", True, climb(past=1.0, weight=2.0, sure=0.9)),
+        Row(BEST, True),
+        Row("cvae, best, black box", True, evolution),
+        Row(WEAK, True, {"classifier": {**weak, "batch_size": 128}}),
+    ]
+
+
+QUICK: Settings = {  # settings for which a row takes seconds, and its figures mean nothing
+    "dataset": {"limit": 2000},
+    "generator": {"epochs": 12, "batch_size": 32, "annealing": 50},
+    "labeler": {"epochs": 2, "members": 1, "batch_size": 32},
+    "auditor": {"epochs": 3, "members": 1, "batch_size": 32},
+    "guide": {"epochs": 3, "members": 1, "batch_size": 32},
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A row's figures, and where its run is."""
+
+    row: Row
+    path: Path
+    figures: dict[str, Any]
+
+
+def measure(row: Row, folder: Path, trunk: Path | None, args: argparse.Namespace) -> Measured:
+    """Run a row up to the audit, with the stages that it has in common with the trunk taken over from there."""
+    faithful, conditional = PRESETS[args.dataset]
+    common: Settings = {"search": {"start": "right", "origins": args.origins}, "run": {"seed": args.seed}}
+    layers = [common, {"dataset": {"root": str(args.root)}} if args.root else {}, row.settings]
+    if args.quick:
+        quick = dict(QUICK) if row.conditional else {k: v for k, v in QUICK.items() if k != "guide"}
+        layers.insert(1, quick | ({} if "classifier" in row.settings else {"classifier": {"epochs": 2}}))
+    out = folder / row.name.replace(", ", "-").replace(" ", "-").replace("(", "").replace(")", "")
+    if out.exists():
+        run = modeldebug.open_run(out)
+    else:
+        run = modeldebug.run(
+            plugins="defuse,rivals",
+            preset=conditional if row.conditional else faithful,
+            budget=args.budget,
+            settings=merged(*layers),
+            out=out,
+            reuse=trunk,
+            until="audit",
+        )
+    return Measured(row, run.path, figures(run))
+
+
+def figures(run: modeldebug.Run) -> dict[str, Any]:
+    """What a row found; shares are None where it found nothing."""
+    search, audit, tensors = run.figures("search"), run.figures("audit"), RunStore.open(run.path)
+    judged, found = tensors.load_stage("audit").tensors["judged"], tensors.load_stage("search").tensors
+    genuine = judged == GENUINE
+    expected, predicted = found["expected"][genuine], found["probs"][genuine].argmax(1)
+    distinct = audit["genuine_origins"] if bool((found["origin"] >= 0).any()) else int(genuine.sum())
+    return {
+        "classifier": run.figures("classifier")["accuracy"]["test"],
+        "origins": search["origins"],
+        "failures": search["found"],
+        "queries": search["queries"],
+        "guide_queries": search["guide_queries"],
+        "shares": audit["shares"],
+        "distinct": distinct,
+        "distinct_per_1k": 1000 * distinct / search["queries"],
+        "classes": len(set(expected.tolist())),
+        "pairs": len(set(zip(expected.tolist(), predicted.tolist(), strict=True))),
+    }
+
+
+def print_table(measured: list[Measured]) -> None:
+    heads = ("failures", "genuine (95 %)", "drift", "abst.", "per 1k", "classes", "pairs", "queries", "guide's")
+    widths = (9, 22, 8, 8, 8, 9, 7, 10, 10)
+    print(f"\n{'':<32}" + "".join(f"{head:>{w}}" for head, w in zip(heads, widths, strict=True)))
+    for m in measured:
+        f, shares = m.figures, m.figures["shares"]
+        genuine = "-"
+        if shares["genuine"]["share"] is not None:
+            genuine = "{share:.3f} ({low:.3f}-{high:.3f})".format(**shares["genuine"])
+        others = ("-" if (s := shares[kind]["share"]) is None else f"{s:.3f}" for kind in ("drift", "abstained"))
+        guide = "-" if f["guide_queries"] is None else f"{f['guide_queries']:,}"
+        cells = (
+            f"{f['failures']:,}", genuine, *others, f"{f['distinct_per_1k']:.1f}", str(f["classes"]), str(f["pairs"]),
+            f"{f['queries']:,}", guide,
+        )  # fmt: skip
+        print(f"{m.row.name:<32}" + "".join(f"{cell:>{w}}" for cell, w in zip(cells, widths, strict=True)))
+    print("\nper 1k: distinct training images with a genuine failure, for each 1,000 queries to the classifier")
+
+
+def draw_grid(measured: list[Measured], file: Path, classes: tuple[str, ...], count: int = 16) -> None:
+    """Failures that the auditor calls genuine, some of each row: the expected label, and what the classifier says."""
+    import matplotlib.pyplot as plt
+    import torch
+
+    shown = []
+    for m in measured:
+        store = RunStore.open(m.path)
+        found, judged = store.load_stage("search").tensors, store.load_stage("audit").tensors["judged"]
+        rows = (judged == GENUINE).nonzero()[:, 0]
+        rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:count]]
+        shown.append((m.row.name, found["x"][rows], found["expected"][rows], found["probs"][rows].argmax(1)))
+    figure, axes = plt.subplots(len(shown), count, figsize=(0.62 * count + 2.2, 0.82 * len(shown)), squeeze=False)
+    for line, (name, x, expected, predicted) in zip(axes, shown, strict=True):
+        for axis in line:
+            axis.axis("off")
+        line[0].text(-0.25, 0.5, name.replace(", ", "\n"), transform=line[0].transAxes, ha="right", va="center", size=8)
+        for axis, image, e, p in zip(line, x, expected.tolist(), predicted.tolist(), strict=False):
+            axis.imshow(image.permute(1, 2, 0).squeeze(), cmap="gray", vmin=0, vmax=1)
+            axis.set_title(f"{classes[e][:7]}→{classes[p][:7]}", fontsize=5.5, pad=1.5)
+    figure.subplots_adjust(left=0.16, right=0.995, top=0.985, bottom=0.01, wspace=0.06, hspace=0.28)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=90)
+
+
+def merged(*layers: Settings) -> Settings:
+    """Settings of several layers, section by section; later ones win."""
+    settings: Settings = {}
+    for layer in layers:
+        for section, values in layer.items():
+            settings[section] = settings.get(section, {}) | values
+    return settings
+
+
+def summary(measured: list[Measured]) -> dict[str, float | None]:
+    """The figures that say whether the search is worth its queries."""
+    by_name = {m.row.name: m.figures for m in measured}
+    paper, best, weak = by_name[PAPER], by_name[BEST], by_name[WEAK]
+    return {
+        "genuine_share_paper": paper["shares"]["genuine"]["share"],
+        "genuine_share_best": best["shares"]["genuine"]["share"],
+        "drift_share_best": best["shares"]["drift"]["share"],
+        "distinct_per_1k_paper": paper["distinct_per_1k"],
+        "distinct_per_1k_best": best["distinct_per_1k"],
+        "yield_ratio": best["distinct_per_1k"] / paper["distinct_per_1k"] if paper["distinct"] else None,
+        "genuine_share_best_weak": weak["shares"]["genuine"]["share"],
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--dataset", choices=PRESETS, default="mnist")
+    parser.add_argument("--root", type=Path, help="the folder of the IDX files; downloaded if not given")
+    parser.add_argument("--budget", default="laptop")
+    parser.add_argument("--origins", type=int, default=10_000, help="training images that the origins are chosen from")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--grid", type=Path)
+    parser.add_argument("--keep", type=Path)
+    args = parser.parse_args()
+    measured: list[Measured] = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = args.keep or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for row in rows():
+            same = [m.path for m in measured if m.row.conditional == row.conditional]
+            trunk = same[0] if same else (measured[0].path if measured else None)
+            measured.append(measure(row, folder, trunk, args))
+            found = measured[-1].figures
+            print(f"{row.name}: {found['failures']} failures in {found['queries']:,} queries", flush=True)
+        print_table(measured)
+        figures_of = summary(measured)
+        print("\n" + "\n".join(f"{name:<28}{value:.3f}" for name, value in figures_of.items() if value is not None))
+        if args.grid:
+            classes = tuple(modeldebug.open_run(measured[0].path).figures("data")["classes"])
+            draw_grid(measured, args.grid, classes)
+    if args.json:
+        about = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items() if k not in ("root", "keep")}
+        table = [{"name": m.row.name, **m.figures} for m in measured]
+        args.json.write_text(json.dumps({"figures": figures_of, "rows": table, "settings": about}, indent=1))
+
+
+if __name__ == "__main__":
+    main()
