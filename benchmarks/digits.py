@@ -1,6 +1,6 @@
-"""The preset `defuse` on scikit-learn's digits, over several seeds: what it finds, and what correcting it costs.
+"""A preset on scikit-learn's digits, over several seeds: what it finds, and what correcting it costs.
 
-    python benchmarks/digits.py [--seeds 5] [--first 0] [--quick] [--json FILE] [--keep DIR]
+    python benchmarks/digits.py [--preset defuse-conditional] [--seeds 5] [--first 0] [--quick] [--json FILE]
 
 Prints a row for each seed, and means with 95 % intervals (Student's t over seeds). The run folders are temporary
 unless `--keep` names a folder for them. `--quick` runs one seed of the preset `tiny`: the same code in seconds.
@@ -84,13 +84,14 @@ def summarise(title: str, values: list[Any]) -> float | None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--preset", choices=("defuse", "defuse-conditional"), default="defuse")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path)
     args = parser.parse_args()
-    seeds, preset = (1, "tiny") if args.quick else (args.seeds, "defuse")
+    seeds, preset = (1, "tiny") if args.quick else (args.seeds, args.preset)
     print("seed  " + "  ".join(COLUMNS.values()))
     rows = []
     with tempfile.TemporaryDirectory() as folder:

@@ -18,8 +18,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from layers import assignment, merged
+
 import modeldebug
-from modeldebug.config import parse_assignment
 
 PRESETS = {
     "mnist": {"faithful": "defuse-mnist", "conditional": "defuse-conditional-mnist"},
@@ -158,20 +159,6 @@ def main() -> None:
         }
         first = next(iter(rows.values()))
         args.json.write_text(json.dumps({"figures": first, "settings": about, "rows": rows}, indent=1))
-
-
-def assignment(text: str) -> dict[str, Any]:
-    """`searcher.draws=20` as settings."""
-    return {k: dict(v) for k, v in parse_assignment(text).settings.items()}
-
-
-def merged(*layers: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Settings of several layers, section by section; later ones win."""
-    settings: dict[str, dict[str, Any]] = {}
-    for layer in layers:
-        for section, values in layer.items():
-            settings[section] = settings.get(section, {}) | values
-    return settings
 
 
 if __name__ == "__main__":

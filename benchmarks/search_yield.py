@@ -15,10 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from layers import Settings, assignment, merged
 
 import modeldebug
 from modeldebug.judging import GENUINE
@@ -28,8 +31,6 @@ PRESETS = {
     "mnist": ("defuse-mnist", "defuse-conditional-mnist"),
     "fashion-mnist": ("defuse-fashion", "defuse-conditional-fashion"),
 }
-Settings = dict[str, dict[str, Any]]
-
 NOISE = {"use": "defuse:beta-noise", "draws": 10, "keep": 10}
 CLIMB = {"use": "defuse:margin", "pursue": 1.0, "step": 0.4, "steps": 10, "keep": 1, "restarts": 0}
 PAPER, BEST, WEAK = "vae, literal noise (the paper)", "cvae, best", "cvae, best, weak classifier"
@@ -63,7 +64,7 @@ def rows() -> list[Row]:
         Row("cvae, prior", True, {"searcher": {"use": "rivals:prior"}}),
         Row("cvae, centred, scale 8", True, noise(scale=8.0)),
         Row("cvae, centred, scale 16", True, noise(scale=16.0)),
-        Row("cvae, margin", True, climb(past=0.0, weight=0.0, sure=1e-9)),
+        Row("cvae, margin", True, {**climb(past=0.0), "guide": {"use": "none"}}),
         Row("cvae, margin, guided", True, climb(past=0.0, weight=1.0, sure=0.7)),
         Row("cvae, margin, guided strictly", True, climb(past=1.0, weight=2.0, sure=0.9)),
         Row(BEST, True),
@@ -90,18 +91,26 @@ class Measured:
     figures: dict[str, Any]
 
 
+def guided(row: Row) -> bool:
+    """Whether its searcher asks the preset's guide."""
+    searcher = row.settings.get("searcher", {"use": "defuse:margin"})["use"]
+    return row.conditional and searcher.startswith("defuse:margin") and "guide" not in row.settings
+
+
 def measure(row: Row, folder: Path, trunk: Path | None, args: argparse.Namespace) -> Measured:
     """Run a row up to the audit, with the stages that it has in common with the trunk taken over from there."""
     faithful, conditional = PRESETS[args.dataset]
     common: Settings = {"search": {"start": "right", "origins": args.origins}, "run": {"seed": args.seed}}
     layers = [common, {"dataset": {"root": str(args.root)}} if args.root else {}, row.settings]
     if args.quick:
-        quick = dict(QUICK) if row.conditional else {k: v for k, v in QUICK.items() if k != "guide"}
+        quick = {k: v for k, v in QUICK.items() if k != "guide" or guided(row)}
         layers.insert(1, quick | ({} if "classifier" in row.settings else {"classifier": {"epochs": 2}}))
+    layers += [assignment(text) for text in args.assignments]
     out = folder / row.name.replace(", ", "-").replace(" ", "-").replace("(", "").replace(")", "")
-    if out.exists():
+    if out.exists() and modeldebug.open_run(out).status == "stopped":
         run = modeldebug.open_run(out)
     else:
+        shutil.rmtree(out, ignore_errors=True)  # what was interrupted
         run = modeldebug.run(
             plugins="defuse,rivals",
             preset=conditional if row.conditional else faithful,
@@ -179,15 +188,6 @@ def draw_grid(measured: list[Measured], file: Path, classes: tuple[str, ...], co
     figure.savefig(file, dpi=90)
 
 
-def merged(*layers: Settings) -> Settings:
-    """Settings of several layers, section by section; later ones win."""
-    settings: Settings = {}
-    for layer in layers:
-        for section, values in layer.items():
-            settings[section] = settings.get(section, {}) | values
-    return settings
-
-
 def summary(measured: list[Measured]) -> dict[str, float | None]:
     """The figures that say whether the search is worth its queries."""
     by_name = {m.row.name: m.figures for m in measured}
@@ -203,6 +203,11 @@ def summary(measured: list[Measured]) -> dict[str, float | None]:
     }
 
 
+def needed(asked: list[str] | None) -> list[Row]:
+    """The rows that are asked for, and those that the figures take; all if none is asked for."""
+    return [row for row in rows() if asked is None or row.name in (*asked, PAPER, BEST, WEAK)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", choices=PRESETS, default="mnist")
@@ -210,6 +215,10 @@ def main() -> None:
     parser.add_argument("--budget", default="laptop")
     parser.add_argument("--origins", type=int, default=10_000, help="training images that the origins are chosen from")
     parser.add_argument("--seed", type=int, default=0)
+    names = [row.name for row in rows()]
+    parser.add_argument("--row", dest="rows", action="append", choices=names, help="and no others but those needed")
+    parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="SECTION.NAME=VALUE")
+    parser.add_argument("--reuse", type=Path, help="a run with the same seed, to take stages over from")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--grid", type=Path)
@@ -219,9 +228,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = args.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for row in rows():
+        for row in needed(args.rows):
             same = [m.path for m in measured if m.row.conditional == row.conditional]
-            trunk = same[0] if same else (measured[0].path if measured else None)
+            trunk = same[0] if same else args.reuse or (measured[0].path if measured else None)
             measured.append(measure(row, folder, trunk, args))
             found = measured[-1].figures
             print(f"{row.name}: {found['failures']} failures in {found['queries']:,} queries", flush=True)
@@ -232,7 +241,7 @@ def main() -> None:
             classes = tuple(modeldebug.open_run(measured[0].path).figures("data")["classes"])
             draw_grid(measured, args.grid, classes)
     if args.json:
-        about = {k: str(v) if isinstance(v, Path) else v for k, v in vars(args).items() if k not in ("root", "keep")}
+        about = {k: v for k, v in vars(args).items() if not isinstance(v, Path)}
         table = [{"name": m.row.name, **m.figures} for m in measured]
         args.json.write_text(json.dumps({"figures": figures_of, "rows": table, "settings": about}, indent=1))
 

@@ -54,12 +54,12 @@ class MarginConfig(ComponentConfig):
     pursue: float = Field(
         0.25, gt=0, le=1, description="climb from this share of the training images, those nearest the boundary"
     )
-    step: float = Field(0.8, gt=0, description="longest step of a code (Euclidean, latent units)")
+    step: float = Field(1.5, gt=0, description="longest step of a code (Euclidean, latent units)")
     steps: int = Field(6, ge=1, description="steps from a start; stops at the first failure")
-    past: float = Field(0.1, ge=0, description="how far past the boundary a failure must lie: its margin, nats")
+    past: float = Field(1.5, ge=0, description="how far past the boundary a failure must lie: its margin, nats")
     trust: float = Field(20.0, gt=0, description="trust region: no code goes farther from its training image's")
-    sure: float = Field(0.85, gt=0, lt=1, description="the guide gives the expected class at least this probability")
-    weight: float = Field(2.0, ge=0, description="of the guide's slope beside the margin's, where it is not sure")
+    sure: float = Field(0.95, gt=0, lt=1, description="the guide gives the expected class at least this probability")
+    weight: float = Field(4.0, ge=0, description="of the guide's slope beside the margin's, where it is not sure")
     keep: int = Field(1, ge=1, description="failures kept of each training image")
     apart: float = Field(2.0, ge=0, description="distance between failures of one training image, at least")
     restarts: int = Field(0, ge=0, description="further attempts for a training image with fewer failures than `keep`")

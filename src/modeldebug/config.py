@@ -28,6 +28,7 @@ Role = Literal[
 ROLES: tuple[Role, ...] = get_args(Role)
 AUDITORS: tuple[Role, ...] = ("auditor", "auditor_2", "auditor_3")  # the first one's word counts
 OPTIONAL: tuple[Role, ...] = ("generator_data", "guide", *AUDITORS)
+NONE = "none"  # what an optional role uses that is left empty, though the preset fills it
 INHERITED = "dataset"  # the source of a setting of `generator_data` that is the classifier's data set's own
 _KIND_OF: dict[Role, Kind] = {"generator_data": "dataset", "guide": "classifier"}
 _KIND_OF.update(dict.fromkeys(AUDITORS, "labeler"))
@@ -82,6 +83,7 @@ class RunConfig:
         choices: the component of each role; a role without one is not filled.
         sources: where each setting that is no default came from, by "section.name".
         advice: when to take the preset, in its own words.
+        left_out: optional roles that are left empty on purpose, by `use = "none"`.
     """
 
     plugins: tuple[str, ...]
@@ -91,11 +93,13 @@ class RunConfig:
     choices: Mapping[Role, Choice]
     sources: Mapping[str, str] = field(default_factory=dict)
     advice: str = ""
+    left_out: tuple[Role, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The resolved settings as JSON values, and nothing but them."""
         settings = self.core.model_dump(mode="json")
-        return settings | {role: choice.to_dict() for role, choice in self.choices.items()}
+        empty = {role: {"use": NONE} for role in self.left_out}
+        return settings | {role: choice.to_dict() for role, choice in self.choices.items()} | empty
 
 
 def parse_assignment(text: str, *, source: str = "--set") -> Layer:
@@ -154,12 +158,13 @@ def resolve(
     chosen = _preset(registry, preset)
     budget = _budget(chosen, layers)
     merged, sources = merge([*preset_layers(chosen, budget), *layers])
+    left_out = _leave_out(merged)
     _inherit(merged, sources)
     core = _core({name: merged.get(name, {}) for name in SECTIONS})
     choices = {role: _choice(registry, role, merged[role]) for role in ROLES if role in merged}
     _check_guide(choices, sources, registry)
     name, advice = (chosen.name, chosen.advice) if chosen else (None, "")
-    config = RunConfig(tuple(plugins), name, budget, core, choices, sources, advice)
+    config = RunConfig(tuple(plugins), name, budget, core, choices, sources, advice, left_out)
     _check_complete(config, registry)
     return config
 
@@ -228,6 +233,20 @@ def merge(layers: Sequence[Layer]) -> tuple[dict[str, dict[str, Any]], dict[str,
             known.update(settings)
             sources.update({f"{section}.{name}": layer.source for name in settings})
     return merged, sources
+
+
+def _leave_out(merged: dict[str, dict[str, Any]]) -> tuple[Role, ...]:
+    """Drop the optional roles that use "none", and name them."""
+    empty = tuple(role for role in OPTIONAL if merged.get(role, {}).get("use") == NONE)
+    for role in empty:
+        others = [name for name in merged.pop(role) if name != "use"]
+        if others:
+            raise ConfigError(
+                f"the run has no {role}, so nothing can be set for it",
+                got=f"{role}.use={NONE}, {role}.{others[0]}",
+                fix=f"choose a component: {flag(role)} NAME",
+            )
+    return empty
 
 
 def _inherit(merged: dict[str, dict[str, Any]], sources: dict[str, str]) -> None:
@@ -322,7 +341,8 @@ def _check_guide(choices: dict[Role, Choice], sources: dict[str, str], registry:
     if guide is None or tested is None or searcher is None:
         return
     if not _can_be_guided(searcher.registered):
-        given = next((name for name in sources if name.startswith("guide.") and not _by_preset(sources[name])), None)
+        own = (name for name, source in sources.items() if not source.startswith("preset "))
+        given = next((name for name in own if name.startswith("guide.")), None)
         if given is None:
             del choices["guide"]
             return
@@ -331,7 +351,7 @@ def _check_guide(choices: dict[Role, Choice], sources: dict[str, str], registry:
             "a guide is chosen, and the searcher asks none: it would be trained for nothing",
             got=f"{given} from {sources[given]}, searcher {searcher.registered.name}",
             expected="a searcher that requires a guide or can use one" + (f": {', '.join(able)}" if able else ""),
-            fix="leave the guide out" + (f", or add --searcher {able[0]}" if able else ", or choose another searcher"),
+            fix="--guide none" + (f", or --searcher {able[0]}" if able else ", or another searcher"),
             plugin=searcher.registered.name,
         )
     if guide.to_dict() == tested.to_dict():
@@ -346,10 +366,6 @@ def _check_guide(choices: dict[Role, Choice], sources: dict[str, str], registry:
 
 def _can_be_guided(searcher: Registered) -> bool:
     return "guide" in searcher.component.requires | searcher.component.optional
-
-
-def _by_preset(source: str) -> bool:
-    return source.startswith("preset ")
 
 
 def _check_complete(config: RunConfig, registry: Registry) -> None:

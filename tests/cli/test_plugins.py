@@ -14,7 +14,7 @@ def test_list_shows_each_plugin_with_its_distribution_and_what_it_offers(invoke:
     for expected in (
         "defuse modeldebug 0.1.0 ok",
         "searcher beta-noise",
-        "preset defuse, tiny,",
+        "preset defuse, defuse-conditional, tiny,",
         "mnist, fashion-mnist,",
     ):
         assert expected in text

@@ -297,6 +297,17 @@ def test_guide_of_a_preset_goes_with_the_presets_searcher(guides):
     assert "guide.weights from layer 2" in str(caught.value)
 
 
+def test_an_optional_role_that_a_preset_fills_can_be_left_empty(guides):
+    alone = resolved(guides, {"guide": {"use": "none"}}, preset="guided")
+    assert "guide" not in alone.choices
+    again = resolve(guides, ["p"], [Layer("the run", alone.to_dict())], preset="guided")
+    assert "guide" not in again.choices, "nor does a resumed run have it"
+    assert again.to_dict() == alone.to_dict()
+    with pytest.raises(ConfigError, match="the run has no guide, so nothing can be set for it") as caught:
+        resolved(guides, {"guide": {"use": "none", "weights": "w.pt"}}, preset="guided")
+    assert "guide.weights" in str(caught.value)
+
+
 def test_run_without_the_presets_guide_resolves_to_itself(guides):
     config = resolved(guides, {"searcher": {"use": "k"}}, preset="guided")
     again = resolve(guides, ["p"], [Layer("the run", config.to_dict())], preset="guided")

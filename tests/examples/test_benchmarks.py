@@ -16,6 +16,10 @@ FIGURES = (
     "clusters", "regions", "region_purity", "region_accuracy_before", "region_accuracy_after",
     "region_accuracy_failures_alone", "test_accuracy_before", "test_accuracy_after", "test_accuracy_control", "seconds",
 )  # fmt: skip
+YIELDS = (
+    "genuine_share_paper", "genuine_share_best", "drift_share_best", "distinct_per_1k_paper", "distinct_per_1k_best",
+    "yield_ratio", "genuine_share_best_weak",
+)  # fmt: skip
 SMALL = (
     "dataset.validation=150", "classifier.epochs=2", "generator.epochs=6", "clusterer.components=4",
     "labeler.members=1", "labeler.epochs=3", "labeler.confidence=0.0", "auditor.members=1", "auditor.epochs=1",
@@ -79,3 +83,31 @@ def test_the_papers_table_has_every_figure_of_every_pipeline(tmp_path):
     assert header == ["paper", "centred", "literal", "conditional"]
     regions = [str(row["regions"]) for row in (centred, literal, conditional)]
     assert table == [["regions", "19", *regions]]
+
+
+def test_the_yields_of_all_searches_are_measured_on_the_same_origins(tmp_path):
+    write_digits(tmp_path)
+    out, grid = tmp_path / "figures.json", tmp_path / "grid.png"
+    command = [sys.executable, BENCHMARKS / "search_yield.py", "--quick", "--root", ".", "--origins", "60"]
+    command += ["--set", "dataset.validation=150", "--set", "run.threads=1"]
+    command += ["--row", "cvae, reconstruct", "--row", "cvae, margin"]
+    done = subprocess.run(
+        [*command, "--json", out, "--grid", grid, "--keep", "kept"],
+        cwd=tmp_path,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    written = json.loads(out.read_text())
+    rows = {row["name"]: row for row in written["rows"]}
+    assert set(YIELDS) == set(written["figures"])
+    assert written["figures"]["distinct_per_1k_best"] == rows["cvae, best"]["distinct_per_1k"]
+    assert len({row["classifier"] for name, row in rows.items() if "weak" not in name}) == 1, "one classifier for all"
+    searched = [row for name, row in rows.items() if name.startswith("cvae") and "weak" not in name]
+    assert len({row["origins"] for row in searched if row["name"] != "cvae, reconstruct"}) == 1, "the same origins"
+    assert rows["cvae, margin"]["queries"] > rows["cvae, reconstruct"]["queries"] == 60
+    assert grid.stat().st_size > 1000
+    assert "cvae, margin, guided" not in rows

@@ -16,12 +16,13 @@ from modeldebug.testing import known_problem
 from modeldebug.testing.problems import PlantedClassifier, codes_of
 
 KNOWN = known_problem()
+NEAR = {"past": 0.1, "sure": 0.85, "weight": 2.0}  # failures just past the boundary
 TRUTH = 0.5  # where an image is no longer "below": the second number of its code
 
 
 def search(**settings):
     """All origins, and a step as long as it takes, unless something else is said."""
-    return Margin(MarginConfig(**{"pursue": 1.0, "step": 9.0, "trust": 1000.0, **settings}), lines.SPEC)
+    return Margin(MarginConfig(**{"pursue": 1.0, **NEAR, "step": 9.0, "trust": 1000.0, **settings}), lines.SPEC)
 
 
 def slanted():

@@ -12,10 +12,11 @@ from modeldebug.testing import known_problem
 from modeldebug.testing.problems import codes_of
 
 TRUTH = 0.5  # where an image is no longer "below": the second number of its code
+NEAR = {"past": 0.1, "sure": 0.85, "weight": 2.0}  # failures just past the boundary
 
 
 def search(**settings):
-    settings = {"pursue": 1.0, "step": 0.5, "steps": 15, "trust": 1000.0, "sigma": 0.05} | settings
+    settings = {"pursue": 1.0, **NEAR, "step": 0.5, "steps": 15, "trust": 1000.0, "sigma": 0.05} | settings
     return MarginEvolution(MarginEvolutionConfig(**settings), lines.SPEC)
 
 
