@@ -2,30 +2,30 @@
 
     python benchmarks/search_yield.py --dataset mnist --root DIR [--json FILE] [--grid FILE.webp]
 
-Runs every row up to the audit, with the same classifier, the same auditors and the same origins: training images that
-the classifier gets right as they are and reconstructed by the row's generator (`reconstruct` alone starts from all).
-`vae` rows are the faithful preset's, `cvae` rows the conditional preset's; `best` is the conditional preset as it is,
-`best, weak` the same for a classifier that is poor on purpose. A backward pass counts as two queries; guide queries are
-counted apart; the queries that choose the origins are the same for all rows, and are counted in none. Without `--root`
-the data are downloaded. Run folders are temporary unless `--keep` names a folder, from which a second call takes over
-what is finished; `--grid` draws what each row calls genuine; `--quick` is the same code on a fraction of the images.
+Runs every row up to the audit, with the same classifier, the same auditor and the same origins: of the same training
+images those that the classifier gets right as they are and reconstructed by the row's generator (`reconstruct` starts
+from all of them, `prior` from none). `vae` rows are the faithful preset's, `cvae` rows the conditional preset's; `best`
+is the conditional preset as it is, and once more for a classifier that is poor on purpose. A backward pass counts as
+two queries; guide queries are counted apart; those that choose the origins, two an image, are counted in no row.
+Without `--root` the data are downloaded. Run folders are temporary unless `--keep` names a new folder for them.
+`--reuse` names a run, or a folder that an earlier call kept: stages that would be the same are taken over from there.
+`--grid` draws some of what each row calls genuine; `--quick` is the same code on a fraction of the images.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import shutil
+import random
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from layers import Settings, assignment, merged
 
 import modeldebug
-from modeldebug.judging import GENUINE
-from modeldebug.store import RunStore
 
 PRESETS = {
     "mnist": ("defuse-mnist", "defuse-conditional-mnist"),
@@ -43,6 +43,11 @@ class Row:
     name: str
     conditional: bool
     settings: Settings = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """Its name as that of a run folder."""
+        return self.name.replace(", ", "-").replace(" ", "-").replace("(", "").replace(")", "")
 
 
 def rows() -> list[Row]:
@@ -84,10 +89,10 @@ QUICK: Settings = {  # settings for which a row takes seconds, and its figures m
 
 @dataclass(frozen=True)
 class Measured:
-    """A row's figures, and where its run is."""
+    """A row's figures, and its run."""
 
     row: Row
-    path: Path
+    run: modeldebug.Run
     figures: dict[str, Any]
 
 
@@ -106,30 +111,34 @@ def measure(row: Row, folder: Path, trunk: Path | None, args: argparse.Namespace
         quick = {k: v for k, v in QUICK.items() if k != "guide" or guided(row)}
         layers.insert(1, quick | ({} if "classifier" in row.settings else {"classifier": {"epochs": 2}}))
     layers += [assignment(text) for text in args.assignments]
-    out = folder / row.name.replace(", ", "-").replace(" ", "-").replace("(", "").replace(")", "")
-    if out.exists() and modeldebug.open_run(out).status == "stopped":
-        run = modeldebug.open_run(out)
-    else:
-        shutil.rmtree(out, ignore_errors=True)  # what was interrupted
-        run = modeldebug.run(
-            plugins="defuse,rivals",
-            preset=conditional if row.conditional else faithful,
-            budget=args.budget,
-            settings=merged(*layers),
-            out=out,
-            reuse=trunk,
-            until="audit",
-        )
-    return Measured(row, run.path, figures(run))
+    run = modeldebug.run(
+        plugins="defuse,rivals",
+        preset=conditional if row.conditional else faithful,
+        budget=args.budget,
+        settings=merged(*layers),
+        out=folder / row.folder,
+        reuse=trunk,
+        until="audit",
+    )
+    return Measured(row, run, figures(run))
+
+
+def takes_over_from(row: Row, measured: list[Measured], earlier: Path | None) -> Path | None:
+    """The run whose stages a row takes over: the same row of an earlier call, else a row with the same generator, else
+    any run there is."""
+    if earlier is not None and (earlier / row.folder).exists():
+        return earlier / row.folder
+    same = [m.run.path for m in measured if m.row.conditional == row.conditional]
+    others = [earlier] if earlier is not None and (earlier / "manifest.json").exists() else []
+    return next(iter([*same, *others, *(m.run.path for m in measured)]), None)
 
 
 def figures(run: modeldebug.Run) -> dict[str, Any]:
-    """What a row found; shares are None where it found nothing."""
-    search, audit, tensors = run.figures("search"), run.figures("audit"), RunStore.open(run.path)
-    judged, found = tensors.load_stage("audit").tensors["judged"], tensors.load_stage("search").tensors
-    genuine = judged == GENUINE
-    expected, predicted = found["expected"][genuine], found["probs"][genuine].argmax(1)
-    distinct = audit["genuine_origins"] if bool((found["origin"] >= 0).any()) else int(genuine.sum())
+    """What a row found; shares are None where it found nothing. Each draw from the prior counts as an origin."""
+    search, audit, failures = run.figures("search"), run.figures("audit"), run.failures
+    genuine = [i for i, kind in enumerate(run.judged) if kind == "genuine"]
+    expected, predicted = failures.expected[genuine].tolist(), failures.predicted[genuine].tolist()
+    distinct = audit["genuine_origins"] if bool((failures.origin >= 0).any()) else len(genuine)
     return {
         "classifier": run.figures("classifier")["accuracy"]["test"],
         "origins": search["origins"],
@@ -138,10 +147,14 @@ def figures(run: modeldebug.Run) -> dict[str, Any]:
         "guide_queries": search["guide_queries"],
         "shares": audit["shares"],
         "distinct": distinct,
-        "distinct_per_1k": 1000 * distinct / search["queries"],
-        "classes": len(set(expected.tolist())),
-        "pairs": len(set(zip(expected.tolist(), predicted.tolist(), strict=True))),
+        "distinct_per_1k": 1000 * distinct / search["queries"] if search["queries"] else None,
+        "classes": len(set(expected)),
+        "pairs": len(set(zip(expected, predicted, strict=True))),
     }
+
+
+def number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f}"
 
 
 def print_table(measured: list[Measured]) -> None:
@@ -156,25 +169,26 @@ def print_table(measured: list[Measured]) -> None:
         others = ("-" if (s := shares[kind]["share"]) is None else f"{s:.3f}" for kind in ("drift", "abstained"))
         guide = "-" if f["guide_queries"] is None else f"{f['guide_queries']:,}"
         cells = (
-            f"{f['failures']:,}", genuine, *others, f"{f['distinct_per_1k']:.1f}", str(f["classes"]), str(f["pairs"]),
+            f"{f['failures']:,}", genuine, *others, number(f["distinct_per_1k"]), str(f["classes"]), str(f["pairs"]),
             f"{f['queries']:,}", guide,
         )  # fmt: skip
         print(f"{m.row.name:<32}" + "".join(f"{cell:>{w}}" for cell, w in zip(cells, widths, strict=True)))
-    print("\nper 1k: distinct training images with a genuine failure, for each 1,000 queries to the classifier")
+    print(
+        "\nper 1k: distinct training images (of the prior: draws) with a genuine failure, for 1,000 queries to the\n"
+        "classifier; classes and pairs: expected labels, and expected with predicted ones, among the genuine failures"
+    )
 
 
 def draw_grid(measured: list[Measured], file: Path, classes: tuple[str, ...], count: int = 16) -> None:
     """Failures that the auditor calls genuine, some of each row: the expected label, and what the classifier says."""
     import matplotlib.pyplot as plt
-    import torch
 
     shown = []
     for m in measured:
-        store = RunStore.open(m.path)
-        found, judged = store.load_stage("search").tensors, store.load_stage("audit").tensors["judged"]
-        rows = (judged == GENUINE).nonzero()[:, 0]
-        rows = rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:count]]
-        shown.append((m.row.name, found["x"][rows], found["expected"][rows], found["probs"][rows].argmax(1)))
+        genuine = [i for i, kind in enumerate(m.run.judged) if kind == "genuine"]
+        chosen = random.Random(0).sample(genuine, min(count, len(genuine)))
+        some = m.run.failures.subset(torch.tensor(chosen, dtype=torch.int64))
+        shown.append((m.row.name, some.x, some.expected, some.predicted))
     figure, axes = plt.subplots(len(shown), count, figsize=(0.62 * count + 2.2, 0.82 * len(shown)), squeeze=False)
     for line, (name, x, expected, predicted) in zip(axes, shown, strict=True):
         for axis in line:
@@ -198,7 +212,9 @@ def summary(measured: list[Measured]) -> dict[str, float | None]:
         "drift_share_best": best["shares"]["drift"]["share"],
         "distinct_per_1k_paper": paper["distinct_per_1k"],
         "distinct_per_1k_best": best["distinct_per_1k"],
-        "yield_ratio": best["distinct_per_1k"] / paper["distinct_per_1k"] if paper["distinct"] else None,
+        "yield_ratio": best["distinct_per_1k"] / paper["distinct_per_1k"]
+        if paper["distinct"] and best["queries"]
+        else None,
         "genuine_share_best_weak": weak["shares"]["genuine"]["share"],
     }
 
@@ -218,7 +234,7 @@ def main() -> None:
     names = [row.name for row in rows()]
     parser.add_argument("--row", dest="rows", action="append", choices=names, help="and no others but those needed")
     parser.add_argument("--set", dest="assignments", action="append", default=[], metavar="SECTION.NAME=VALUE")
-    parser.add_argument("--reuse", type=Path, help="a run with the same seed, to take stages over from")
+    parser.add_argument("--reuse", type=Path, help="a run, or what an earlier call kept")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--grid", type=Path)
@@ -229,16 +245,14 @@ def main() -> None:
         folder = args.keep or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for row in needed(args.rows):
-            same = [m.path for m in measured if m.row.conditional == row.conditional]
-            trunk = same[0] if same else args.reuse or (measured[0].path if measured else None)
-            measured.append(measure(row, folder, trunk, args))
+            measured.append(measure(row, folder, takes_over_from(row, measured, args.reuse), args))
             found = measured[-1].figures
             print(f"{row.name}: {found['failures']} failures in {found['queries']:,} queries", flush=True)
         print_table(measured)
         figures_of = summary(measured)
         print("\n" + "\n".join(f"{name:<28}{value:.3f}" for name, value in figures_of.items() if value is not None))
         if args.grid:
-            classes = tuple(modeldebug.open_run(measured[0].path).figures("data")["classes"])
+            classes = tuple(measured[0].run.figures("data")["classes"])
             draw_grid(measured, args.grid, classes)
     if args.json:
         about = {k: v for k, v in vars(args).items() if not isinstance(v, Path)}

@@ -23,6 +23,7 @@ class Distinct:
     def __init__(self, rows: int, *, keep: int, apart: float, unit: Tensor) -> None:
         self._keep, self._apart, self._unit = keep, apart, unit
         self._count = torch.zeros(rows, dtype=torch.int64)
+        self._kept = torch.full((rows if keep > 1 else 0, keep, unit.shape[1]), torch.inf)  # each row's, to hold new to
         self._rows = torch.empty(0, dtype=torch.int64)
         self._z = torch.empty(0, unit.shape[1])
         self._evaluation = torch.empty(0, dtype=torch.int64)
@@ -33,11 +34,11 @@ class Distinct:
 
     def add(self, rows: Tensor, z: Tensor, evaluation: Tensor) -> None:
         """Codes (n, d) of n different rows, with the ids of their evaluations; those like a kept one are left out."""
-        new = torch.ones(len(rows), dtype=torch.bool)
-        if len(self._rows):
-            same = rows[:, None] == self._rows
-            gap = (z[:, None] - self._z) / self._unit[rows][:, None]
-            new = ~(same & (gap.square().mean(2).sqrt() < self._apart)).any(1)
+        new = self._count[rows] < self._keep
+        if self._keep > 1:  # else there is no kept code that a row that wants one could be like
+            gap = (z[:, None] - self._kept[rows]) / self._unit[rows][:, None]
+            new &= ~(gap.square().mean(2).sqrt() < self._apart).any(1)
+            self._kept[rows[new], self._count[rows[new]]] = z[new]
         self._rows = torch.cat([self._rows, rows[new]])
         self._z = torch.cat([self._z, z[new]])
         self._evaluation = torch.cat([self._evaluation, evaluation[new]])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .component import Kind, Settings
-from .config import Layer, RunConfig, add_working_folder, resolve
+from .config import OPTIONAL, Layer, RunConfig, add_working_folder, resolve
 from .engine import execute
 from .errors import ConfigError, InputError, RunFolderError, nearest
 from .events import EventBus, Listener
@@ -22,7 +22,7 @@ from .registry import Registry
 from .results import STAGES, summarise
 from .session import new_manifest
 from .store import RunStore
-from .types import Region
+from .types import Failures, Region
 
 
 class Run:
@@ -38,6 +38,7 @@ class Run:
 
         run = modeldebug.open_run("runs/first")
         run.status, len(run.regions), run.results["search"]["failures"]
+        genuine = [x for x, kind in zip(run.failures.x, run.judged) if kind == "genuine"]
         model = run.corrected_model()
     """
 
@@ -73,6 +74,29 @@ class Run:
 
         every = load_regions(self._store.load_stage("regions"))
         return tuple(sorted((r for r in every if r.status == "kept"), key=lambda r: -r.weight))
+
+    @property
+    def failures(self) -> Failures:
+        """The failures that were kept, with their images.
+
+        Raises:
+            RunFolderError: the run has not come so far, or its files are damaged.
+        """
+        from .stages.search import load_failures
+
+        return load_failures(self._store.load_stage("search"))
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """What the auditor calls each of `failures`: genuine, third_class, drift or abstained; empty without one.
+
+        Raises:
+            RunFolderError: the run has not come so far, or its files are damaged.
+        """
+        from .judging import JUDGEMENTS
+
+        judged = self._store.load_stage("audit").tensors.get("judged")
+        return () if judged is None else tuple(JUDGEMENTS[code] for code in judged.tolist())
 
     def figures(self, stage: str) -> dict[str, Any]:
         """The figures of a finished stage, as its JSON file has them.
@@ -186,6 +210,7 @@ def run(
             layers.append(Layer("Python", {kind: {"use": _name(registry, kind, value)}}))
     layers.append(Layer("Python", settings or {}, budget))
     config = resolve(registry, names, layers, preset=preset)
+    check_reached(config, until)
     with new_run(config, out, reuse=reuse) as store:
         return work(store, registry, config, objects=objects, until=until, trust=trust, listeners=listeners)
 
@@ -283,6 +308,18 @@ def stage_name(name: str) -> str:
             f"there is no stage '{name}'", expected=nearest(name, STAGES), fix=f"one of {', '.join(STAGES)}"
         )
     return name
+
+
+def check_reached(config: RunConfig, until: str | None) -> None:
+    """Refuse to stop after a stage that a run has not, since the role that it is of is left empty."""
+    if until in OPTIONAL and until not in config.choices:
+        has = [stage for stage in STAGES if stage not in OPTIONAL or stage in config.choices]
+        raise ConfigError(
+            f"the run cannot stop after the stage '{until}', which it has not: no component is chosen for it",
+            got=f"--until {until}",
+            expected=f"one of {', '.join(has)}",
+            fix=f"choose one ({until}.use), or stop after another stage",
+        )
 
 
 def _unweighted(config: RunConfig) -> RunConfig:

@@ -21,7 +21,7 @@ from .tensors import describe
 from .types import DataSpec, ImageSet
 
 Output = Literal["logits", "probabilities"]
-WITHOUT_GRADIENTS = "a searcher that needs no gradients asks it as it is: --searcher margin-evolution"
+WITHOUT_GRADIENTS = "a searcher that needs no gradients asks it as it is (modeldebug plugins list): --searcher NAME"
 
 
 @dataclass(frozen=True, eq=False)

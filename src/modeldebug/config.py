@@ -355,11 +355,12 @@ def _check_guide(choices: dict[Role, Choice], sources: dict[str, str], registry:
             plugin=searcher.registered.name,
         )
     if guide.to_dict() == tested.to_dict():
+        able = [r.name for r in registry.components("classifier") if r != guide.registered]
         raise ConfigError(
             "the guide is the model under test: it is wrong where that is wrong, and sure of it",
             got=f"{guide.registered.name} with the same settings in both roles",
-            expected="another classifier: another component, other settings or other weights",
-            fix="for example --guide labelers:ensemble",
+            expected="other settings, other weights or another component" + (f": {', '.join(able)}" if able else ""),
+            fix="--guide NAME, or --set guide.weights=FILE",
             plugin=guide.registered.name,
         )
 
@@ -392,7 +393,7 @@ def _check_complete(config: RunConfig, registry: Registry) -> None:
                 f"nothing in this run provides '{', '.join(sorted(missing))}', which the {choice.role} needs",
                 got=", ".join(c.registered.name for c in config.choices.values()),
                 expected=f"for example {', '.join(able)}" if able else None,
-                fix="add --guide NAME, such as labelers:ensemble"
+                fix="add --guide NAME"
                 if missing == {"guide"}
                 else f"choose another {choice.role}, or a component that provides it",
                 plugin=choice.registered.name,

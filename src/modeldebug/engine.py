@@ -147,8 +147,9 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
             conditional=conditional,
             batch_size=batch_size,
         ),
-        sections=("search", "run"),
+        sections=("run",),
         after=("generator", "classifier"),
+        facts={"start": core.search.start, "origins": str(core.search.origins)},  # and no other setting of the search
     )
     if encoded.info["warning"]:
         session.emit("warning", "origins", encoded.info["warning"])

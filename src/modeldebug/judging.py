@@ -53,7 +53,8 @@ class Threshold:
         confidence: answers with less are abstentions; None where nothing was answered.
         error: share of wrong answers among the others; None where nothing was answered.
         answers: how many others there are.
-        reached: whether they are wrong as rarely as was asked for, and enough to tell.
+        reached: whether they are wrong as rarely as was asked for on these images, and enough to tell. It is no bound
+            on the error on others.
     """
 
     confidence: float | None
@@ -63,8 +64,10 @@ class Threshold:
 
 
 def abstention_threshold(right: Tensor, confidence: Tensor, error_rate: float) -> Threshold:
-    """The lowest confidence from which on at most the share `error_rate` of the answers is wrong (selective
-    classification: Geifman & El-Yaniv 2017).
+    """The lowest confidence from which on at most the share `error_rate` of the answers is wrong.
+
+    It is in the manner of selective classification (Geifman & El-Yaniv 2017), without their bound: the share is
+    empirical, chosen and counted on the same images, so that on others it may be larger.
 
     A threshold must leave 1 / `error_rate` answers: among fewer, a single wrong one is too large a share, so that none
     says little. Where that many are not to be had, half of all will do, and the rate does not count as reached. Where

@@ -18,7 +18,7 @@ from .config import Choice, Role, RunConfig
 from .contracts.base import blamed
 from .contracts.classifier import ClassifierSource
 from .data import check_debuggable, chosen
-from .errors import ConfigError, DataError, PluginError
+from .errors import ClassifierError, ConfigError, DataError, PluginError
 from .rng import derive_seed, isolated_global_rng, rng_for
 from .types import DataSpec, Splits
 
@@ -133,6 +133,8 @@ def _made(config: RunConfig, role: Role, splits: Splits, *, trust: bool) -> Made
             expected="torch.nn.Module",
             plugin=choice.registered.name,
         )
+    if settings.train:
+        _check_trainable(module, choice)
     arrived_training = module.training
     if settings.weights is not None:
         head = source.head if settings.train else ""
@@ -151,6 +153,19 @@ def _made(config: RunConfig, role: Role, splits: Splits, *, trust: bool) -> Made
     return Made(Classifier(**{**vars(classifier), "output": output}), source, arrived_training)
 
 
+def _check_trainable(module: nn.Module, choice: Choice) -> None:
+    """Refuse to train a network all of whose weights are frozen; one without torch weights may learn in its own way."""
+    weights = list(module.parameters())
+    if weights and not any(p.requires_grad for p in weights):
+        raise ClassifierError(
+            f"the {choice.role} is to be trained, and all its weights are frozen",
+            got=f"{choice.role}.train=true, and {len(weights)} weights with requires_grad=False",
+            expected="weights that can be trained, or a classifier that is trained already",
+            fix=f"let its module come with requires_grad_(True), or --set {choice.role}.train=false",
+            plugin=choice.registered.name,
+        )
+
+
 def _check_guide(guide: Made, tested: Made) -> None:
     """Refuse a guide that has the weights of the model under test. Those that the run trains will differ, and of those
     that have none nothing can be said."""
@@ -163,8 +178,8 @@ def _check_guide(guide: Made, tested: Made) -> None:
         "the guide is the model under test: both have the same weights",
         got=f"{guide.source.name} as the guide, {tested.source.name} as the classifier",
         expected="a classifier that was trained apart from the one under test",
-        fix="give the guide weights of its own (--set guide.weights=FILE), or let the run train one: "
-        "--guide labelers:ensemble",
+        fix="give the guide weights of its own (--set guide.weights=FILE), or choose another classifier that the run "
+        "trains (modeldebug plugins list): --guide NAME",
         plugin=guide.source.name,
     )
 

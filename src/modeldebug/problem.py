@@ -119,14 +119,16 @@ class Problem:
         allowed = self.target.allowed(expected, self.num_classes)
         values, gradients, probs, failing, images = [], [], [], [], []
         self._classifier.module.eval()
-        for rows, x, code in self._decoded_with_gradient(z, condition):
-            log_probs = self._classifier.log_probs(x)
-            value = self.target.value(log_probs, allowed[rows].to(self._device))
-            gradients.append(gradient_of(value, code, self._classifier).cpu())
-            values.append(value.detach().cpu())
-            probs.append(log_probs.detach().exp().cpu())
-            failing.append(~self._is_allowed(probs[-1], expected[rows]))
-            images.append(x.detach().cpu()[failing[-1]])
+        with torch.enable_grad():
+            for rows, x, code in self._decoded_with_gradient(z, condition):
+                log_probs = self._classifier.log_probs(x)
+                value = self.target.value(log_probs, allowed[rows].to(self._device))
+                gradients.append(gradient_of(value, code, self._classifier).cpu())
+                values.append(value.detach().cpu())
+                probs.append(log_probs.detach().exp().cpu())
+                failing.append(~self._is_allowed(probs[-1], expected[rows]))
+                images.append(x.detach().cpu()[failing[-1]])
+                self.meter.failing += len(images[-1])
         self.meter.queries += 3 * len(z)
         evaluation = self._memory.keep(z, origin, condition, torch.cat(probs), torch.cat(failing), images)
         return Slope(torch.cat(values), torch.cat(gradients), evaluation)
@@ -158,7 +160,7 @@ class Problem:
         if self._guide is None:
             raise PluginError(
                 "a searcher asks a guide, and there is none",
-                fix="choose one, such as --guide labelers:ensemble; a searcher sees by problem.guided whether there is",
+                fix="choose one: --guide NAME; a searcher sees by problem.guided whether there is",
                 plugin=self._searcher,
             )
         condition = self._told(z, origin, condition)
@@ -256,6 +258,7 @@ class Problem:
             answers.append(self._classifier.probs(given))
             failing.append(~self._is_allowed(answers[-1], expected[rows]))
             images.append(given[failing[-1]])
+            self.meter.failing += len(images[-1])
         return torch.cat(answers), torch.cat(failing), images
 
     def _condition(self, n: int, origin: Tensor | None, condition: Tensor | None) -> Tensor | None:

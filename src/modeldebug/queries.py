@@ -19,10 +19,13 @@ class Meter:
     Attributes:
         queries: to the classifier so far.
         guide_queries: to the guide so far.
+        failing: answers of the classifier so far that were wrong, proposed or not; judging an evaluation counts it no
+            second time.
     """
 
     queries: int = 0
     guide_queries: int = 0
+    failing: int = 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,9 +26,10 @@ def summarise(store: RunStore) -> dict[str, Any]:
     before = correction["before"] if done else None
     kept = [r for r in info["regions"]["regions"] if r["status"] == "kept"]
     searched = {k: info["search"][k] for k in ("queries", "origins", "found", "failures", "distinct_origins")}
-    searched["guide_queries"] = info["search"].get("guide_queries")
+    searched |= {k: info["search"].get(k) for k in ("guide_queries", "failing", "without_origin", "without_code")}
     searched |= {k: info["origins"][k] for k in ("considered", "screening_queries")}
     seconds = {stage: store.manifest["stages"][stage]["seconds"] for stage in info}
+    warnings = {stage: w for stage in info if (w := info[stage].get("warning"))}
     return {
         "test_accuracy": {
             "before": info["classifier"]["accuracy"]["test"],
@@ -61,7 +62,8 @@ def summarise(store: RunStore) -> dict[str, Any]:
         "auditor_agreement": info["audit"]["agreement"],
         "lambda": _get(regions, "strength"),
         "correction_skipped": correction["skipped"],
-        "warnings": [w for stage in info if (w := info[stage].get("warning"))],
+        "warnings": list(warnings.values()),
+        "warning_stages": list(warnings),
         "seconds": {"total": round(sum(seconds.values()), 3), **seconds},
         "preset": store.manifest["preset"],
         "budget": store.manifest["budget"],

@@ -24,7 +24,7 @@ from .estimate import Estimate
 from .events import Event, EventBus, Kind
 from .prepare import blamed_on, resolve_device
 from .rng import derive_seed, isolated_global_rng, rng_for
-from .store import RunStore, Saved
+from .store import FORMAT, RunStore, Saved
 from .types import DataSpec
 
 SMALL_IMAGE = 16 * 16  # pixels
@@ -128,6 +128,7 @@ class Session:
             if (choice := self.config.choices.get(role)) is not None
         ]
         parts = {
+            "format": FORMAT,
             "stage": name,
             "seed": self.seed,
             "versions": {name: version(name) for name in DECIDING},

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from .errors import RunFolderError
 
-FORMAT = 2
+FORMAT = 3  # raised whenever a stage writes something else, or other networks read it
 CHECKPOINT_SECONDS = 10.0
 
 
@@ -128,6 +128,7 @@ class RunStore:
                 "the run was made by another version, or its manifest is no modeldebug's",
                 got=f"{file}: format {found}",
                 expected=f"format {FORMAT}",
+                fix="begin a new run without it, or use the version that made it (`versions` in its manifest.json)",
             )
         return RunStore(path, manifest)
 

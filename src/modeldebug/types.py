@@ -57,9 +57,8 @@ class ImageSet:
 
     def __post_init__(self) -> None:
         if self.storage.dtype not in (torch.uint8, torch.float32) or self.storage.dim() != 4:
-            raise DataError(
-                "images have the wrong type", got=describe(self.storage), expected="uint8 or float32 (n, c, h, w)"
-            )
+            expected = "uint8 or float32 (n, c, h, w)"
+            raise DataError("images have the wrong type or shape", got=describe(self.storage), expected=expected)
         n = len(self.storage)
         if self.rows is not None:
             check_tensor("rows", self.rows, shape=("n",), dtype=torch.int64, low=0, high=n - 1, error=DataError)

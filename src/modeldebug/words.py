@@ -124,22 +124,103 @@ def agreement_said(pair: Mapping[str, Any]) -> str:
     )
 
 
-def of_prior(search: Mapping[str, Any]) -> bool:
-    """Whether every failure of a search is a draw from the prior: then none was made from a training image."""
-    return bool(search["failures"]) and not search["distinct_origins"]
+def rootless(search: Mapping[str, Any]) -> bool:
+    """Whether no failure of a search was made from a training image."""
+    return bool(search["failures"]) and search["without_origin"] == search["failures"]
+
+
+def without_origin(search: Mapping[str, Any]) -> str:
+    """The failures of a search that were made from no training image; empty where there are none.
+
+    >>> without_origin({"failures": 24, "without_origin": 24, "without_code": 0})
+    'all of them draws from the prior'
+    >>> without_origin({"failures": 24, "without_origin": 3, "without_code": 3})
+    '3 plain images'
+    """
+    plain = search["without_code"] or 0
+    drawn = (search["without_origin"] or 0) - plain
+    if rootless(search) and not (plain and drawn):
+        return f"all of them {'plain images' if plain else 'draws from the prior'}"
+    parts = [f"{count(drawn, 'draw')} from the prior"] if drawn else []
+    return " and ".join([*parts, *([count(plain, "plain image")] if plain else [])])
 
 
 def came_from(search: Mapping[str, Any]) -> str:
     """What the failures of a search were made from.
 
-    >>> came_from({"failures": 24, "distinct_origins": 5, "origins": 420})
+    >>> found = {"failures": 24, "distinct_origins": 5, "origins": 420, "without_origin": 0, "without_code": 0}
+    >>> came_from(found)
     'from 5 of 420 training images'
-    >>> came_from({"failures": 24, "distinct_origins": 0, "origins": 420})
-    'all of them draws from the prior'
+    >>> came_from(found | {"without_origin": 7})
+    'from 5 of 420 training images; 7 draws from the prior'
+    >>> came_from(found | {"without_origin": 24, "without_code": 24, "distinct_origins": 0})
+    'all of them plain images'
     """
-    if of_prior(search):
-        return "all of them draws from the prior"
-    return f"from {search['distinct_origins']:,} of {count(search['origins'], 'training image')}"
+    if rootless(search):
+        return without_origin(search)
+    others = without_origin(search)
+    made = f"from {search['distinct_origins']:,} of {count(search['origins'], 'training image')}"
+    return f"{made}; {others}" if others else made
+
+
+def resampled(search: Mapping[str, Any]) -> str:
+    """What a bootstrap over the failures of a search draws anew.
+
+    >>> resampled({"failures": 24, "without_origin": 7})
+    'training images, each with all its failures, and failures made from none, each by itself'
+    """
+    if rootless(search):
+        return "single failures, since none was made from a training image"
+    images = "training images, each with all its failures"
+    return f"{images}, and failures made from none, each by itself" if search["without_origin"] else images
+
+
+def held_back(search: Mapping[str, Any]) -> str:
+    """That the classifier erred, though no failure was proposed; empty where it did not err, or some was.
+
+    >>> held_back({"failures": 0, "failing": 12, "guide_queries": 40})[:43]
+    '12 answers were wrong, but none was propose'
+    >>> held_back({"failures": 0, "failing": 0, "guide_queries": None})
+    ''
+    """
+    if search["failures"] or not search["failing"]:
+        return ""
+    were = "was" if search["failing"] == 1 else "were"
+    guide = "" if search["guide_queries"] is None else ", or the guide was not sure of the image"
+    return (
+        f"{count(search['failing'], 'answer')} {were} wrong, but none was proposed: the searcher held them all back, "
+        f"for instance because they lay too near the classifier's boundary{guide}."
+    )
+
+
+def nothing_searched(search: Mapping[str, Any]) -> str:
+    """That a search asked nothing, and what was asked before it; empty where it did ask.
+
+    >>> nothing_searched({"queries": 0, "screening_queries": 420, "origins": 0, "considered": 400})
+    'Nothing was searched: of 400 training images none is right from the start; to find that out took 420 queries.'
+    """
+    if search["queries"]:
+        return ""
+    screened = count(search["screening_queries"], "query")
+    if search["screening_queries"] and not search["origins"]:
+        drawn = count(search["considered"], "training image")
+        return f"Nothing was searched: of {drawn} none is right from the start; to find that out took {screened}."
+    before = f"; {screened} went to choosing where to start" if search["screening_queries"] else ""
+    return f"Nothing was searched: the search put no image to the classifier{before}."
+
+
+def weak_guide(guide: float | None, classifier: float) -> str:
+    """What it means that a guide is right less often than the classifier under test; empty where it is not.
+
+    >>> weak_guide(0.91, 0.97)
+    'less often than the classifier under test (97.0 %): it may have kept the search from genuine failures'
+    >>> weak_guide(0.98, 0.97)
+    ''
+    """
+    if guide is None or guide >= classifier:
+        return ""
+    tested = f"the classifier under test ({percent(classifier)})"
+    return f"less often than {tested}: it may have kept the search from genuine failures"
 
 
 def duration(seconds: float) -> str:

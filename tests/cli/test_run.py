@@ -221,6 +221,42 @@ def test_a_component_that_raises_is_named_with_a_log_that_holds_its_traceback(
     assert "Traceback" in log.read_text()
 
 
+def test_a_run_stops_after_the_stage_that_was_named_and_goes_on_from_there(
+    tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = invoke("run", "--preset", "tiny", "--out", "run", "--until", "classifier")
+    assert done.exit_code == 0, done.output
+    assert "Stopped after the stage classifier. To go on: modeldebug resume run" in done.stdout
+    manifest = json.loads(Path("run/manifest.json").read_text())
+    assert manifest["status"] == "stopped"
+    assert list(manifest["stages"]) == ["data", "classifier"]
+    assert not Path("run/results.json").exists()
+
+
+def test_with_json_a_run_that_was_to_stop_ends_with_the_stage_and_its_figures(
+    tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = invoke("run", "--preset", "tiny", "--out", "run", "--until", "data", "--json")
+    *events, last = map(json.loads, done.stdout.splitlines())
+    assert events[-1]["kind"] == "stage_finished"
+    figures = json.loads(Path("run/stages/data.json").read_text())
+    assert last == {"stopped_after": "data", "figures": figures}
+
+
+@pytest.mark.parametrize("stage", ["guide", "auditor_2"])
+def test_stopping_after_a_stage_that_the_run_has_not_is_refused_before_any_work(
+    stage: str, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = invoke("run", "--preset", "tiny", "--out", "run", "--until", stage)
+    assert done.exit_code == 2
+    assert f"cannot stop after the stage '{stage}'" in done.stderr
+    assert "one of data, classifier, labeler" in done.stderr
+    assert not Path("run").exists()
+
+
 def test_weights_that_need_trust_need_it_again_on_resume(
     quadrants: list[str], invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modeldebug.cli.console import LiveConsole, PlainConsole, make_console
-from modeldebug.cli.summary import next_steps, summarise
+from modeldebug.cli.summary import intervals, next_steps, summarise
 from modeldebug.cli.words import stage_result
 from modeldebug.events import Event
 
@@ -25,6 +25,7 @@ def results(**changes: Any) -> dict[str, Any]:
     """The results of a run that found and fixed something."""
     search = {
         "queries": 1000, "guide_queries": None, "origins": 90, "found": 50, "failures": 40, "distinct_origins": 12,
+        "failing": 60, "without_origin": 0, "without_code": 0, "considered": 90, "screening_queries": 0,
         "genuine": 20, "third_class": 4, "drift": 12, "abstained": 4, "genuine_origins": 9,
         "shares": {
             "genuine": {"share": 0.5, "low": 0.312, "high": 0.688},
@@ -55,6 +56,7 @@ def results(**changes: Any) -> dict[str, Any]:
         "lambda": 0.1,
         "correction_skipped": None,
         "warnings": [],
+        "warning_stages": [],
         "preset": "defuse-mnist",
         "budget": "laptop",
         "advice": "",
@@ -76,6 +78,13 @@ SKIPPED = {
     "region_accuracy": NOTHING,
     "test_accuracy": NOTHING | {"before": 0.97},
 }
+
+
+def found_nothing(**search: Any) -> dict[str, Any]:
+    """The results of a run whose search proposed nothing."""
+    none = ("found", "failing", "failures", "genuine", "third_class", "drift", "abstained", "distinct_origins")
+    found = results()["search"] | dict.fromkeys(none, 0) | {"shares": UNKNOWN} | search
+    return results(**SKIPPED, search=found, clusters=0, correction_skipped="no failures were found")
 
 
 def test_a_good_run_is_told_in_numbers() -> None:
@@ -129,20 +138,68 @@ def test_several_auditors_are_shown_with_their_agreement() -> None:
 
 
 def test_no_failures_at_all_is_a_good_outcome() -> None:
-    none = dict.fromkeys(("found", "failures", "genuine", "third_class", "drift", "abstained", "distinct_origins"), 0)
-    reason = "no failures were found"
-    search = results()["search"] | none | {"shares": UNKNOWN}
-    summary = summarise(results(**SKIPPED, search=search, clusters=0, correction_skipped=reason))
+    summary = summarise(found_nothing())
     assert "No failures were found" in summary.headline
     assert "good outcome" in summary.headline
     assert summary.failures[0][1:3] == ("0", "-")
-    assert dict(summary.facts)["lambda"] == f"- (correction was skipped: {reason})"
+    assert dict(summary.facts)["lambda"] == "- (correction was skipped: no failures were found)"
+
+
+def test_wrong_answers_that_were_not_proposed_are_no_good_outcome() -> None:
+    headline = summarise(found_nothing(failing=12)).headline
+    assert headline.startswith("No failures were found in 1,000 queries. 12 answers were wrong, but none was proposed:")
+    assert "good outcome" not in headline
+    assert "guide" not in headline
+    assert "or the guide was not sure" in summarise(found_nothing(failing=12, guide_queries=40)).headline
+    assert "1 answer was wrong" in summarise(found_nothing(failing=1)).headline
+
+
+def test_a_search_that_asked_nothing_is_no_good_outcome() -> None:
+    screened = found_nothing(queries=0, origins=0, considered=90, screening_queries=95)
+    headline = summarise(screened | {"warning_stages": ["origins"], "warnings": ["nothing to search from"]}).headline
+    assert headline == (
+        "Nothing was searched: of 90 training images none is right from the start; to find that out took 95 queries. "
+        "Nothing was corrected."
+    )
+
+
+def test_a_guide_that_errs_more_often_than_the_classifier_is_told_as_such() -> None:
+    weak = {"guide": "labelers:ensemble", "guide_accuracy": 0.91}
+    said = dict(summarise(results(**weak)).facts)["guide"]
+    assert said.startswith("labelers:ensemble: 91.0 % of the test images right, less often than the classifier under")
+    headline = summarise(found_nothing() | weak).headline
+    assert "good outcome" not in headline
+    assert "guide errs more often" in headline
+
+
+def test_only_the_generators_own_warning_is_blamed_on_the_generator() -> None:
+    for stages, blamed in ((["auditor", "origins"], False), (["auditor", "gate"], True)):
+        headline = summarise(found_nothing() | {"warnings": ["one", "two"], "warning_stages": stages}).headline
+        assert ("generator's fault" in headline) == blamed
+        assert ("good outcome" in headline) != blamed
+
+
+def test_failures_without_an_origin_are_called_what_they_are() -> None:
+    def found(**changed: int) -> tuple[str, str | None]:
+        told = results(search=results()["search"] | changed)
+        return dict(summarise(told).facts)["found"], intervals(told)
+
+    plain, basis = found(without_origin=40, without_code=40, distinct_origins=0)
+    assert plain.endswith("40 kept, all of them plain images")
+    assert basis == "95 %: interval by bootstrap over single failures, since none was made from a training image"
+    assert found(without_origin=40, distinct_origins=0)[0].endswith("40 kept, all of them draws from the prior")
+    mixed, basis = found(without_origin=10, without_code=3)
+    assert mixed.endswith("40 kept, from 12 of 90 training images; 7 draws from the prior and 3 plain images")
+    assert basis is not None
+    assert basis.endswith("each with all its failures, and failures made from none, each by itself")
+    assert found()[1] == "95 %: interval by bootstrap over training images, each with all its failures"
+    assert intervals(found_nothing()) is None
 
 
 def test_no_region_is_a_good_outcome_but_not_where_generator_or_oracle_are_to_blame() -> None:
     skipped = SKIPPED | {"correction_skipped": "no cluster was kept as a region"}
     assert "good outcome" in summarise(results(**skipped)).headline
-    assert "good outcome" not in summarise(results(**skipped, warnings=["poor"])).headline
+    assert "good outcome" not in summarise(results(**skipped, warnings=["poor"], warning_stages=["gate"])).headline
     assert "good outcome" not in summarise(results(**skipped, oracle_abstained=0.9)).headline
 
 
@@ -246,4 +303,5 @@ def test_the_guide_is_named_and_its_queries_stand_beside_the_classifiers() -> No
     assert facts["guide"] == "labelers:ensemble: 98.1 % of the test images right"
     assert "guide" not in dict(summarise(results()).facts)
     found = {"queries": 10, "guide_queries": 7, "found": 3, "failures": 3, "origins": 5, "distinct_origins": 2}
+    found |= {"without_origin": 0, "without_code": 0}
     assert stage_result("search", found) == "3 failures in 10 queries (and 7 of the guide), from 2 of 5 training images"

@@ -120,10 +120,40 @@ class Blind(Reference):
         return after, Candidates(z=z, origin=origin)
 
 
+class Guided(Reference):
+    """Proposes the failures that the guide is sure of."""
+
+    def _step(self, problem, state):
+        after, candidates = super()._step(problem, state)
+        sure = problem.ask_guide(candidates.z, origin=candidates.origin).log_prob > -0.7
+        z, origin, evaluation = candidates.z[sure], candidates.origin[sure], candidates.evaluation[sure]
+        return after, Candidates(z=z, origin=origin, evaluation=evaluation)
+
+
+class AsksTheGuideItself(Guided):
+    def _step(self, problem, state):
+        problem._guide.probs(torch.zeros(2, 1, 8, 8))
+        return super()._step(problem, state)
+
+
+class CountsTheGuideAsTheClassifier(Guided):
+    def _step(self, problem, state):
+        answer = super()._step(problem, state)
+        problem.meter.queries += problem.meter.guide_queries
+        problem.meter.guide_queries = 0
+        return answer
+
+
+def guided(factory, **how):
+    return Component("twin", "a component for tests", ComponentConfig, factory, **(how or {"requires": GUIDE}))
+
+
+GUIDE = frozenset({"guide"})
 TWINS = {
     "unknown_settings_are_refused": (component(Reference, config=LenientConfig), "was accepted"),
     "search_ends_and_can_be_judged": (component(Endless), "no end after"),
     "every_query_is_metered": (component(AsksTheClassifierItself), "went around the problem"),
+    "guide_queries_are_metered_apart": (guided(CountsTheGuideAsTheClassifier), "a meter at 0"),
     "resumed_search_equals_straight_run": (component(RemembersOnSelf), "other candidates in step 1"),
     "search_repeats": (component(DrawsFromGlobals), "other candidates for the same seed"),
     "seeds_differ": (component(OwnSeed), "the same candidates"),
@@ -135,6 +165,8 @@ TWINS = {
 MORE_TWINS = [
     ("search_ends_and_can_be_judged", component(Forger), "not what it evaluated"),
     ("every_query_is_metered", component(TurnsTheMeterBack), "a meter at 0"),
+    ("every_query_is_metered", guided(CountsTheGuideAsTheClassifier), "a meter at"),
+    ("guide_queries_are_metered_apart", guided(AsksTheGuideItself), "3 uses of the guide that went around"),
     ("resumed_search_equals_straight_run", component(StateOfNumpyNumbers), "Error"),
     ("inputs_are_left_alone", component(MovesOrigins), "changed origins"),
 ]
@@ -142,6 +174,11 @@ MORE_TWINS = [
 
 def test_reference_searcher_passes_every_check():
     check_searcher(component(Reference))
+
+
+@pytest.mark.parametrize("how", ["requires", "optional"])
+def test_searcher_that_asks_a_guide_gets_one_and_passes_every_check(how):
+    check_searcher(guided(Guided, **{how: GUIDE}))
 
 
 @pytest.mark.parametrize("name", TWINS)

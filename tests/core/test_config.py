@@ -320,7 +320,7 @@ def test_model_under_test_as_its_own_guide_is_refused(guides):
     with pytest.raises(ConfigError, match="the guide is the model under test") as caught:
         resolved(guides, {"searcher": careful, "classifier": tested, "guide": tested | {"use": "k"}})
     assert "p:k with the same settings in both roles" in str(caught.value)
-    assert "--guide labelers:ensemble" in str(caught.value)
+    assert "another component: p:second" in str(caught.value), "the registry names what could guide, and no other"
 
 
 def test_searcher_that_needs_a_guide_is_refused_without_one(guides):

@@ -109,6 +109,11 @@ def test_image_set_refuses_wrong_shapes_types_and_negative_labels(images, labels
         ImageSet(images, labels)
 
 
+def test_images_of_a_wrong_shape_are_not_said_to_be_of_a_wrong_type_alone():
+    with pytest.raises(DataError, match="images have the wrong type or shape"):
+        ImageSet(torch.rand(3, 4, 4), torch.zeros(3, dtype=torch.int64))
+
+
 def test_bytes_become_floats_in_a_batch_only():
     images = ImageSet(torch.full((2, 1, 2, 2), 255, dtype=torch.uint8), torch.tensor([0, 1]))
     x, y = images.batch(torch.tensor([1]))

@@ -36,6 +36,20 @@ def test_evaluation_costs_one_query_an_image(problem):
     assert problem.meter.queries == 107
 
 
+def test_wrong_answers_are_counted_once_whether_they_are_proposed_or_not(problem):
+    z, origin = in_ball(10)
+    evaluation = problem.evaluate(z, origin=origin)
+    assert problem.meter.failing == 10
+    judge(problem, z=z[3:], origin=origin[3:], evaluation=evaluation.id[3:])
+    assert problem.meter.failing == 10
+    problem.value_and_grad(z[:2], origin=origin[:2])
+    assert problem.meter.failing == 12
+    judge(problem, z=z[:3], origin=origin[:3])
+    assert problem.meter.failing == 15
+    problem.evaluate(KNOWN.origins.z, origin=torch.arange(24))
+    assert problem.meter.failing == 15, "right answers do not count"
+
+
 def test_judging_what_was_evaluated_costs_nothing_more(problem):
     z, origin = in_ball(10)
     evaluation = problem.evaluate(z, origin=origin)

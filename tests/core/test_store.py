@@ -154,11 +154,13 @@ def test_broken_manifest_is_refused(store, content):
         RunStore.open(store.path)
 
 
-def test_run_of_another_version_is_refused(store):
-    (store.path / "manifest.json").write_text(json.dumps({"format": 99}))
+@pytest.mark.parametrize("number", [99, 2, 1])
+def test_run_of_another_version_is_refused(store, number):
+    (store.path / "manifest.json").write_text(json.dumps({"format": number}))
     with pytest.raises(RunFolderError, match="another version") as caught:
         RunStore.open(store.path)
-    assert "format 99" in str(caught.value)
+    assert f"format {number}" in str(caught.value)
+    assert "begin a new run without it" in str(caught.value)
 
 
 @pytest.mark.parametrize("suffix", ["json", "safetensors"])

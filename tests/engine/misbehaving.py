@@ -28,6 +28,14 @@ class FindsNothing(_Noise):
         return {**state, "done": True}, Candidates(z=torch.empty(0, 2), origin=torch.empty(0, dtype=torch.int64))
 
 
+class HoldsBack(_Noise):
+    """Comes upon failures, and proposes none."""
+
+    def _step(self, problem: Any, state: Any) -> Any:
+        problem.evaluate(-problem.origins.z, origin=torch.arange(len(problem.origins)))
+        return {**state, "done": True}, Candidates(z=torch.empty(0, 2), origin=torch.empty(0, dtype=torch.int64))
+
+
 class SearchesInThreeDimensions(_Noise):
     def _step(self, problem: Any, state: Any) -> Any:
         return {**state, "done": True}, Candidates(z=torch.zeros(4, 3), origin=torch.zeros(4, dtype=torch.int64))

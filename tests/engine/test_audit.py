@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from modeldebug import PluginError, Run
+from modeldebug import Context, PluginError, Run, Splits
 from modeldebug.judging import GENUINE, JUDGEMENTS, count_judgements, share_intervals
+from modeldebug.sections import AuditSection
+from modeldebug.stages.judges import fit_auditor
 from modeldebug.store import RunStore
 from modeldebug.testing.problems import codes_of, known_problem
 
-from . import auditors, planted
+from . import auditors, misbehaving, planted
 from .auditors import to_boundary
 from .bits import Watch
 
@@ -171,11 +174,52 @@ def test_an_error_rate_that_no_threshold_reaches_is_said_plainly(
     assert warning[1:] in (run.path / "report.html").read_text().replace("&#39;", "'")
 
 
+def easily_validated() -> Splits:
+    """The known problem's images, without those near a class boundary among the validation images."""
+    splits = known_problem().splits
+    far = to_boundary(splits.validation.batch(slice(None))[0]) >= 0.3
+    return replace(splits, validation=splits.validation.subset(far))
+
+
+def test_a_rate_that_holds_on_the_validation_images_alone_is_said_not_to_hold(tmp_path: Path) -> None:
+    watch = Watch()
+    run = planted.debug(
+        tmp_path / "run",
+        listeners=[watch],
+        dataset={"use": f"{__name__}:easily_validated"},
+        audit={"error_rate": RATE},
+        auditor={"use": ERRING, "errs_within": 0.3, "sure": 0.9},
+    )
+    found = run.results["auditors"][0]
+    assert (found["validation_error"], found["reached"]) == (0.0, True)
+    assert found["error"] > 2 * RATE
+    (warning,) = run.results["warnings"]
+    assert f"of the auditor's answers on test images {100 * found['error']:.1f} % are wrong" in warning
+    assert "at most 2 % (audit.error_rate) was asked for" in warning
+    assert [event.message for event in watch.of("warning", "auditor")] == [warning]
+    assert warning[1:] in (run.path / "report.html").read_text().replace("&#39;", "'")
+
+
+@pytest.mark.parametrize(("wrong", "said"), [(5, False), (20, True)])
+def test_chance_alone_raises_no_doubt_about_a_rate(wrong: int, said: bool) -> None:
+    """Of some 180 test answers, 5 wrong ones are more than 2 %, but not significantly."""
+    splits = easily_validated()
+    near = to_boundary(splits.test.batch(slice(None))[0]) < 0.3
+    rows = torch.cat([near.nonzero()[:wrong, 0], (~near).nonzero()[:, 0]])
+    auditor = auditors.Erring(auditors.ErringConfig(errs_within=0.3, sure=0.9), splits.spec)
+    data = replace(splits, test=splits.test.subset(rows))
+    found = fit_auditor(auditor, data, Context.quiet(0), settings=AuditSection(error_rate=RATE)).info
+    assert found["error"] == pytest.approx(wrong / len(rows))
+    assert found["error"] > RATE
+    assert (found["warning"] is not None and "on test images" in found["warning"]) is said
+
+
 def test_too_few_images_to_tell_the_rate_are_said_to_be_too_few_for_each_auditor(tmp_path: Path) -> None:
     run = planted.debug(
         tmp_path / "run", audit={"error_rate": 0.001}, auditor_2={"use": f"{planted.__name__}:Rule", "margin": 0.03}
     )
     first, second = run.results["warnings"]
+    assert run.results["warning_stages"] == ["auditor", "auditor_2"]
     assert first.startswith("the auditor answers too few validation images (270) to tell whether at most 0.1 %")
     assert first.endswith("that takes 1,000")
     assert second == first.replace("the auditor", "the second auditor")
@@ -187,6 +231,16 @@ def test_without_an_error_rate_an_auditor_abstains_by_its_votes_alone(tmp_path: 
     assert (found["error_rate"], found["threshold"], found["reached"]) == (None, None, None)
     assert found["failures"]["abstained"] == 0
     assert run.results["warnings"] == []
+
+
+def test_people_are_held_to_no_error_rate(tmp_path: Path) -> None:
+    answers = tmp_path / "answers"
+    answers.touch()
+    people = {"use": f"{misbehaving.__name__}:People", "answers": str(answers)}
+    (found,) = planted.debug(tmp_path / "run", audit={"error_rate": RATE}, auditor=people).results["auditors"]
+    assert not found["program"]
+    assert (found["error_rate"], found["threshold"], found["reached"], found["error"]) == (None,) * 4
+    assert found["failures"]["abstained"] == 0
 
 
 def test_another_error_rate_judges_anew_and_searches_not(erring: Run, tmp_path: Path) -> None:

@@ -36,21 +36,35 @@ class Frozen(PlantedClassifier):
 
 SEARCH = {"use": "margin-evolution", "pursue": 1.0, "step": 0.2, "sigma": 0.05, "pairs": 4}
 BOX = {"use": f"{HERE}:Behind"}
-REASON = "the classifier has no weights that can be trained"
+REASONS = {
+    "Behind": "the classifier has no weights that can be trained",
+    "Frozen": "the classifier's weights are frozen (requires_grad is False)",
+}
 
 
-@pytest.mark.parametrize("classifier", ["Behind", "Frozen"])
+@pytest.mark.parametrize("classifier", REASONS)
 def test_a_model_that_cannot_be_trained_is_debugged_and_left_as_it_is(classifier: str, tmp_path: Path) -> None:
+    reason = REASONS[classifier]
     tested = {"use": f"{HERE}:{classifier}"}
     run = planted.debug(tmp_path / "run", classifier=tested, searcher=SEARCH, search={"origins": 300})
     results = run.results
     assert results["search"]["genuine"] > 0
     assert results["regions"] > 0
-    assert results["correction_skipped"] == REASON
+    assert results["correction_skipped"] == reason
     assert results["test_accuracy"]["after"] is results["region_accuracy"]["after"] is None
-    assert REASON in run.report().read_text(encoding="utf-8")
+    assert reason in run.report().read_text(encoding="utf-8").replace("&#39;", "'")
     with pytest.raises(RunFolderError, match="nothing was corrected"):
         run.corrected_model()
+
+
+@pytest.mark.parametrize("role", ["classifier", "guide"])
+def test_training_frozen_weights_is_refused_before_anything_is_made(role: str, tmp_path: Path) -> None:
+    frozen = {role: {"use": f"{HERE}:Frozen", "train": True}}
+    with pytest.raises(ClassifierError, match=f"the {role} is to be trained, and all its weights are frozen") as caught:
+        planted.debug(tmp_path / "run", searcher=SEARCH, **frozen)
+    assert f"{role}.train=true" in str(caught.value)
+    assert f"--set {role}.train=false" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_guide_serves_a_black_box_as_well(tmp_path: Path) -> None:
@@ -77,6 +91,6 @@ def test_whoever_hides_gradients_is_refused_to_a_search_that_follows_them(
     search = {"use": "margin"} if "guide" in roles else {"use": f"{HERE}:follows"}
     with pytest.raises(ClassifierError, match=f"no gradient goes back through {HERE}:Behind") as caught:
         planted.debug(tmp_path / "run", searcher=search, **roles)
-    assert "--searcher margin-evolution" in str(caught.value)
+    assert "a searcher that needs no gradients" in str(caught.value)
     assert caught.value.exit_code == 2
     assert list(tmp_path.iterdir()) == []

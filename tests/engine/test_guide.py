@@ -171,7 +171,7 @@ def test_the_classifiers_weights_in_the_guides_file_are_found_out(tmp_path: Path
     with pytest.raises(ConfigError, match="both have the same weights") as caught:
         planted.debug(tmp_path / "run", searcher=CAREFUL, guide=guide)
     assert "guide.weights" in str(caught.value)
-    assert "--guide labelers:ensemble" in str(caught.value)
+    assert "modeldebug plugins list" in str(caught.value)
     assert caught.value.plugin == PLANTED
 
 

@@ -28,7 +28,7 @@ def test_a_run_without_failures_ends_well_and_measures_no_more_than_it_can(tmp_p
     assert run.status == "done"
     results = json.loads((run.path / "results.json").read_text())
     assert results == run.results
-    assert results["search"]["failures"] == results["search"]["found"] == 0
+    assert results["search"]["failures"] == results["search"]["found"] == results["search"]["failing"] == 0
     assert results["search"]["queries"] == results["search"]["origins"], "the search asked, and found nothing"
     assert (results["clusters"], results["regions"]) == (0, 0)
     assert results["region_accuracy"] == UNMEASURED
@@ -42,6 +42,19 @@ def test_a_run_without_failures_ends_well_and_measures_no_more_than_it_can(tmp_p
     with pytest.raises(RunFolderError, match="nothing was corrected") as caught:
         run.corrected_model()
     assert "no failures were found" in str(caught.value)
+
+
+def test_a_run_that_proposes_none_of_its_wrong_answers_praises_nobody(tmp_path: Path) -> None:
+    run = planted.debug(tmp_path / "run", searcher=own("HoldsBack"))
+    search = run.results["search"]
+    assert 0 < search["failing"] < search["queries"]
+    assert search["found"] == 0
+    words = " ".join(run.report().read_text().split())
+    assert f"{search['failing']:,} answers were wrong, but none was proposed" in words
+    assert "good outcome" not in words
+    shown = CliRunner().invoke(program, ["resume", str(run.path)]).stdout
+    assert "answers were wrong, but none was proposed" in " ".join(shown.split())
+    assert "good outcome" not in " ".join(shown.split())
 
 
 @pytest.mark.parametrize(

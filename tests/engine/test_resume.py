@@ -14,6 +14,7 @@ import modeldebug
 from modeldebug import Run, RunFolderError, store
 
 from ..conftest import PLAIN_STAGES, Finished
+from . import planted
 from .bits import Watch, bits, kept, status
 
 
@@ -30,6 +31,16 @@ def test_a_run_interrupted_after_every_stage_ends_with_the_same_bits(finished: F
     assert modeldebug.resume(out, listeners=[watch]).status == "done"
     assert watch.started == []
     assert bits(out) == bits(finished.folder)
+
+
+def test_a_run_that_was_to_stop_after_a_stage_goes_on_to_the_same_bits(planted_run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    assert modeldebug.run(settings=planted.SETTINGS, out=out, until="audit").status == "stopped"
+    assert kept(out) == list(PLAIN_STAGES[: PLAIN_STAGES.index("audit") + 1])
+    watch = Watch()
+    assert modeldebug.resume(out, listeners=[watch]).status == "done"
+    assert watch.started == ["clusters", "regions", "correction", "evidence"]
+    assert bits(out) == bits(planted_run.path)
 
 
 @pytest.fixture

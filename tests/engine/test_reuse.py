@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 import modeldebug
 from modeldebug import RunFolderError
+from modeldebug import session as session_module
+from modeldebug.store import FORMAT, RunStore
 
 from ..conftest import PLAIN_STAGES, Finished
 from .bits import Watch, bits
@@ -57,3 +60,34 @@ def test_reusing_a_folder_that_is_no_run_is_refused_before_anything_is_made(tmp_
     with pytest.raises(RunFolderError, match="no run"):
         modeldebug.run(preset="tiny", out=tmp_path / "run", reuse=tmp_path / "nothing")
     assert not (tmp_path / "run").exists()
+
+
+def test_reusing_a_run_of_an_older_format_is_refused_before_anything_is_made(run_copy: Path, tmp_path: Path) -> None:
+    manifest = json.loads((run_copy / "manifest.json").read_text())
+    (run_copy / "manifest.json").write_text(json.dumps(manifest | {"format": FORMAT - 1}))
+    with pytest.raises(RunFolderError, match="made by another version") as caught:
+        modeldebug.run(preset="tiny", out=tmp_path / "other", reuse=run_copy)
+    assert f"format {FORMAT - 1}" in str(caught.value)
+    assert not (tmp_path / "other").exists()
+
+
+def test_stages_of_another_format_have_other_keys(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_module, "FORMAT", FORMAT + 1)
+    run = modeldebug.run(preset="tiny", out=tmp_path / "run", until="data")
+    ours, theirs = (RunStore.open(path).manifest["stages"]["data"]["key"] for path in (run.path, finished.folder))
+    assert ours != theirs
+
+
+def test_a_searchs_other_settings_leave_its_origins_alone(finished: Finished, tmp_path: Path) -> None:
+    watch = Watch("stage_started", "search")
+    with pytest.raises(KeyboardInterrupt):
+        modeldebug.run(
+            preset="tiny",
+            settings={"search": {"max_failures": 17}},
+            out=tmp_path / "run",
+            reuse=finished.folder,
+            listeners=[watch],
+        )
+    assert watch.started == ["search"]

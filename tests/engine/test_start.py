@@ -209,4 +209,7 @@ def test_a_run_with_nothing_to_start_from_says_so_and_praises_nobody(tmp_path: P
     assert [e.stage for e in watch.of("warning", "origins")] == ["origins"]
     text = run.report().read_text()
     assert "Nothing was searched" in text
+    words = " ".join(text.replace("\u00a0", " ").split())
+    n = len(never_right().train)
+    assert f"of {n} training images none is right from the start; to find that out took {n} queries." in words
     assert "good outcome" not in text

@@ -1,5 +1,6 @@
 """What is kept of many failures of one image."""
 
+import pytest
 import torch
 from modeldebug_defuse.distinct import Distinct
 
@@ -59,3 +60,28 @@ def test_nothing_found_is_nothing_kept():
     rows, z, evaluation = found.all()
     assert (len(rows), z.shape, len(evaluation)) == (0, (0, 4), 0)
     assert found.wanting().tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("keep", [1, 3])
+def test_what_is_kept_is_what_a_comparison_with_every_kept_code_of_the_row_keeps(keep):
+    rng, unit, by_hand = rng_for(keep), torch.ones(50, 4), {row: [] for row in range(50)}
+    found = Distinct(50, keep=keep, apart=1.0, unit=unit)
+    for turn in range(6):
+        rows = found.wanting()[::2] if turn % 2 else found.wanting()
+        z = torch.randn(len(rows), 4, generator=rng)
+        found.add(rows, z, 100 * turn + rows)
+        for row, code in zip(rows.tolist(), z, strict=True):
+            if all(float((code - other).square().mean().sqrt()) >= 1.0 for other, _ in by_hand[row]):
+                by_hand[row].append((code, 100 * turn + row))
+    rows, z, number = found.all()
+    assert number.tolist() == [n for row in by_hand.values() for _, n in row]
+    assert torch.equal(z, torch.stack([code for row in by_hand.values() for code, _ in row]))
+    assert int(rows.bincount().max()) == keep
+
+
+def test_memory_does_not_grow_with_the_number_of_rows_squared():
+    n = 40_000  # pairs of rows would take 25 GB
+    found = Distinct(n, keep=2, apart=1.0, unit=torch.ones(n, 4))
+    for turn in range(2):
+        found.add(torch.arange(n), torch.full((n, 4), 2.0 * turn), torch.arange(n) + turn * n)
+    assert len(found.all()[0]) == 2 * n

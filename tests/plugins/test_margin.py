@@ -292,7 +292,7 @@ class Insists(lines.Opaque):
 def test_a_black_box_is_told_from_others_and_shown_the_search_for_it(module):
     with pytest.raises(ClassifierError) as caught:
         run(search(), problem(below(3), tested=lines.classifier(module, output="probabilities")))
-    assert "--searcher margin-evolution" in str(caught.value)
+    assert "a searcher that needs no gradients" in str(caught.value)
     assert caught.value.plugin == "mine:line"
 
 
@@ -310,7 +310,7 @@ def test_on_the_command_line_a_black_box_is_refused_before_anything_is_trained(c
     done = CliRunner().invoke(program, [command, *options, *(["--out", "run"] if command == "run" else [])])
     assert done.exit_code == 2
     assert f"no gradient goes back through {box}" in done.output
-    assert "--searcher margin-evolution" in done.output
+    assert "a searcher that needs no gradients" in " ".join(done.output.split())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -38,6 +38,8 @@ class Made:
     Attributes:
         statuses: what each cluster is found to be.
         drifted: clusters of which every failure is drift.
+        drawn, plain: failures that are draws from the prior, and plain images without an origin.
+        failing: wrong answers that were not proposed.
         of_one_image: clusters whose failures all started from the same training image.
         chosen: which state of the sweep over lambdas was chosen.
     """
@@ -53,7 +55,12 @@ class Made:
     encodes: bool = True
     conditional: bool = False
     screened: bool = False
-    from_prior: bool = False
+    drawn: int = 0
+    plain: int = 0
+    failing: int = 0
+    queries: int = 12345
+    origins: int = 300
+    guide_accuracy: float | None = None
     misclassified: int = 3
     people: bool = False
     drifted: tuple[int, ...] = ()
@@ -99,6 +106,8 @@ def _manifest(made: Made) -> dict[str, Any]:
     }
     if not made.auditor:
         del config["auditor"]
+    if made.guide_accuracy is not None:
+        config["guide"] = {"use": "labelers:ensemble", "weights": None, "train": True}
     if made.second_auditor:
         config["auditor_2"] = {"use": "labelers:oracle", "architecture": "residual"}
     sources = {f"{role}.use": "preset defuse" for role in config if "use" in config[role]}
@@ -147,7 +156,7 @@ def _stages(made: Made) -> dict[str, Saved]:
         "generator": Saved({}, {"latent_size": 2}),
         "gate": _gate(made, rng),
         "origins": Saved({}, {
-            "start": "right" if made.screened else "all", "considered": 320, "origins": 300,
+            "start": "right" if made.screened else "all", "considered": 320, "origins": made.origins,
             "screening_queries": 630 if made.screened else 0, "warning": None,
         }),
         "search": Saved(
@@ -157,8 +166,11 @@ def _stages(made: Made) -> dict[str, Saved]:
                 "expected": expected,
             },
             {
-                "queries": 12345, "steps": 3, "origins": 300, "found": made.failures, "failures": made.failures,
-                "distinct_origins": 0 if made.from_prior else min(50, made.failures),
+                "queries": made.queries, "guide_queries": None if made.guide_accuracy is None else 4321, "steps": 3,
+                "origins": made.origins, "failing": made.failing + made.failures,
+                "found": made.failures, "failures": made.failures,
+                "distinct_origins": min(50, made.failures - made.drawn - made.plain),
+                "without_origin": made.drawn + made.plain, "without_code": made.plain,
             },
         ),
         "audit": _audit(made, judged, expected),
@@ -167,6 +179,9 @@ def _stages(made: Made) -> dict[str, Saved]:
         "correction": _correction(made, kept),
         "evidence": _evidence(made, clusters, bool(kept), rng),
     }  # fmt: skip
+    if made.guide_accuracy is not None:
+        accuracy = dict.fromkeys(("train", "validation", "test"), made.guide_accuracy)
+        stages["guide"] = Saved({}, {"trained": True, "output": "logits", "accuracy": accuracy})
     return stages | {role: Saved({}, dict(AUDITOR)) for role in _auditors(made)}
 
 

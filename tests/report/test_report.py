@@ -35,7 +35,10 @@ RUNS = {
     "two channels, not square": Made(shape=(2, 5, 9)),
     "told the class": Made(conditional=True, screened=True),
     "told one of many classes": Made(shape=(3, 64, 64), classes=SIGNS, conditional=True),
-    "draws from the prior": Made(from_prior=True),
+    "draws from the prior": Made(drawn=60),
+    "plain images": Made(plain=60),
+    "made from all that there is": Made(drawn=7, plain=3),
+    "wrong answers that were not proposed": Made(failures=0, failing=99, guide_accuracy=0.9),
 }  # fmt: skip
 VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "rect"}
 
@@ -305,13 +308,55 @@ def test_what_was_searched_from_is_said(tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
     every = page_of(Made(), tmp_path / "all").text
     right = page_of(Made(screened=True), tmp_path / "right").text.replace("\u00a0", " ")
-    prior = page_of(Made(from_prior=True), tmp_path / "prior").text
+    prior = page_of(Made(drawn=60), tmp_path / "prior").text
     assert "those were searched from" not in every
     assert "of 320 training images, those were searched from that the classifier gets right" in right
     assert "(630 further queries)" in right
     assert "of the classifier, starting from the prior." in prior
     assert "all of them draws from the prior" in prior
     assert "starting from 300" not in prior
+
+
+def words_of(made: Made, folder: Path) -> str:
+    folder.mkdir()
+    return page_of(made, folder).text.replace("\u00a0", " ")
+
+
+def test_failures_without_an_origin_are_called_what_they_are(tmp_path: Path) -> None:
+    plain = words_of(Made(plain=60), tmp_path / "plain")
+    assert "all of them plain images" in plain
+    assert "from no training image" in plain
+    assert "draws from the prior" not in plain
+    assert "starting from the prior" not in plain
+    mixed = words_of(Made(drawn=7, plain=3), tmp_path / "mixed")
+    assert "50 of 300 training images led to one" in mixed
+    assert "7 draws from the prior and 3 plain images" in mixed
+    assert "starting from 300 training images and from the prior" in mixed
+    assert "each with all its failures, and failures made from none, each by itself" in mixed
+    assert "that were made from training images come from" in mixed
+    assert "made from none" not in words_of(Made(), tmp_path / "all")
+
+
+def test_wrong_answers_that_were_not_proposed_are_no_good_outcome(tmp_path: Path) -> None:
+    held = words_of(Made(failures=0, failing=99), tmp_path / "held")
+    assert "99 answers were wrong, but none was proposed" in held
+    assert "good outcome" not in held
+    assert "every answer was as expected" not in held
+    assert "the guide was not sure" not in held
+    guided = words_of(Made(failures=0, failing=99, guide_accuracy=0.99), tmp_path / "guided")
+    assert "or the guide was not sure of the image" in guided
+
+
+@pytest.mark.parametrize("poor", [{"guide_accuracy": 0.9}, {"warning": "reconstructions are poor"}])
+def test_nothing_found_with_a_weak_guide_or_poor_generator_is_not_praised(poor: dict[str, Any], tmp_path: Path) -> None:
+    assert "good outcome" not in words_of(Made(failures=0, **poor), tmp_path / "poor")
+
+
+def test_a_search_with_nothing_to_start_from_says_what_it_took_to_find_that_out(tmp_path: Path) -> None:
+    screened = words_of(Made(failures=0, queries=0, origins=0, screened=True), tmp_path / "screened")
+    assert "of 320 training images none is right from the start; to find that out took 630 queries" in screened
+    idle = words_of(Made(failures=0, queries=0), tmp_path / "idle")
+    assert "Nothing was searched: the search put no image to the classifier." in idle
 
 
 def test_small_images_are_kept_exactly_and_large_ones_are_reduced(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ class RunConsole(ABC):
     def finish(self, run: Path, results: dict[str, Any]) -> None:
         """Show what came of a run."""
         from .screen import draw, facts, table
-        from .summary import COLUMNS, CONTROLS, INTERVALS, next_steps, summarise
+        from .summary import COLUMNS, CONTROLS, intervals, next_steps, summarise
 
         summary = summarise(results)
         accuracies = table(("accuracy", *COLUMNS.values()), summary.accuracies, right=range(1, 5), whole=range(5))
@@ -77,7 +77,7 @@ class RunConsole(ABC):
             table(
                 ("failures", "count", "share (95 %)", "what they are"), summary.failures, right=(1,), whole=(0, 1, 2)
             ),
-            *([INTERVALS] if results["search"]["shares"]["genuine"]["low"] is not None else []),
+            *([rest] if (rest := intervals(results)) else []),
             facts([*summary.facts, *next_steps(results, run)], indent=LABEL),
         )
 
@@ -191,7 +191,7 @@ class JsonConsole(RunConsole):
             self._write(asdict(event))
 
     def stopped(self, run: Path, stage: str, figures: dict[str, Any]) -> None:
-        self._write(figures)
+        self._write({"stopped_after": stage, "figures": figures})
 
     def finish(self, run: Path, results: dict[str, Any]) -> None:
         self._write(results)

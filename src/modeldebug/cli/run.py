@@ -29,13 +29,14 @@ def run(reuse: Path | None, until: str | None, **given: Any) -> None:
     options, until = Options.of(given), None if until is None else api.stage_name(until)
     with make_console(quiet=options.quiet, json=options.json) as console:
         registry, config = configure(options)
+        api.check_reached(config, until)
         with api.new_run(config, options.out, reuse=reuse) as store:
             works_on(store.path)
             done = api.work(store, registry, config, until=until, trust=options.trust, listeners=[console])
-    if until is not None and done.status == "stopped":
-        console.stopped(done.path, until, done.figures(until))
-    else:
+    if until is None:
         console.finish(done.path, done.results)
+    else:
+        console.stopped(done.path, until, done.figures(until))
 
 
 @click.command()

@@ -15,9 +15,13 @@ from ..words import (
     doubts,
     duration,
     error_of,
+    held_back,
+    nothing_searched,
     percent,
     preset_named,
     queries,
+    resampled,
+    weak_guide,
     with_interval,
 )
 from .words import reliability
@@ -31,7 +35,6 @@ MEANINGS = {
     "abstained": "the auditor cannot tell",
 }
 COLUMNS = {"before": "before", "after": "corrected", "control": "control", "failures_alone": "failures alone"}
-INTERVALS = "95 %: interval by bootstrap over training images, each with all its failures"
 CONTROLS = "control: lambda = 0; failures alone: on single failures, without clustering"
 
 
@@ -57,6 +60,13 @@ def summarise(results: Results) -> Summary:
     return Summary(_headline(results), _accuracies(results), _failures(results), _facts(results))
 
 
+def intervals(results: Results) -> str | None:
+    """What the intervals of the shares rest on; None where there are none."""
+    if results["search"]["shares"]["genuine"]["low"] is None:
+        return None
+    return f"95 %: interval by bootstrap over {resampled(results['search'])}"
+
+
 def next_steps(results: Results, run: Path) -> tuple[tuple[str, str], ...]:
     """Where things lie, and what to do with them."""
     steps = [("report", str(run / "report.html"))]
@@ -76,19 +86,26 @@ def _headline(results: Results) -> str:
             f"{'was' if regions == 1 else 'were'} found." + _corrected(results)
         )
     if not failures:
-        found = f"No failures were found in {count(results['search']['queries'], 'query')}."
+        asked = f"No failures were found in {count(results['search']['queries'], 'query')}."
+        found = nothing_searched(results["search"]) or asked
     else:
         found = f"No region was found: of {count(results['clusters'], 'cluster')} of failures, none was kept."
-    return f"{found} {_worth(results)} Nothing was corrected."
+    return " ".join(text for text in (found, _worth(results), "Nothing was corrected.") if text)
 
 
 def _worth(results: Results) -> str:
-    """Whether it is good that nothing was found, or only what a poor generator or oracle made of it."""
-    if results["warnings"]:
-        return "That may be the generator's fault: see the warning."
-    if (results["oracle_abstained"] or 0) > 0.5:
-        return "But the oracle abstains on most images, so this says little."
-    return "That is a good outcome."
+    """Whether it is good that nothing was found, or only what the search, the generator, its guide or the oracle made
+    of it."""
+    search, held = results["search"], held_back(results["search"])
+    if "gate" in results["warning_stages"]:
+        verdict = "That may be the generator's fault: see the warning."
+    elif (results["oracle_abstained"] or 0) > 0.5:
+        verdict = "But the oracle abstains on most images, so this says little."
+    elif _weak_guide(results) and not search["failures"]:
+        verdict = "But the guide errs more often than the classifier, so this says little."
+    else:
+        verdict = "" if held or not search["queries"] else "That is a good outcome."
+    return " ".join(text for text in (held, verdict) if text)
 
 
 def _corrected(results: Results) -> str:
@@ -135,7 +152,12 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
 
 
 def _guide(results: Results) -> str:
-    return f"{results['guide']}: {percent(results['guide_accuracy'])} of the test images right"
+    said = f"{results['guide']}: {percent(results['guide_accuracy'])} of the test images right"
+    return f"{said}, {weak}" if (weak := _weak_guide(results)) else said
+
+
+def _weak_guide(results: Results) -> str:
+    return weak_guide(results["guide_accuracy"], results["test_accuracy"]["before"])
 
 
 def _auditors(results: Results) -> tuple[tuple[str, str], ...]:

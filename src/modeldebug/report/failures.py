@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ..config import AUDITORS
-from ..words import agreement_said, error_of, of_prior
+from ..words import agreement_said, error_of, resampled, rootless
 from .findings import Findings
 from .images import THUMB
 from .regions import Sample, Share, sample_of, shares_of
@@ -42,12 +42,12 @@ def basis(findings: Findings) -> str:
     """What the shares and their intervals rest on."""
     search = findings.results["search"]
     images = count(search["genuine_origins"], "training image")
-    unit = "failures anew" if of_prior(search) else "training images anew, each with all its failures"
-    whence = "" if of_prior(search) else f" The genuine failures come from {images}."
+    made = "The genuine failures" + (" that were made from training images" if search["without_origin"] else "")
+    whence = "" if rootless(search) else f" {made} come from {images}."
     error = findings.info("auditor")["error"]
     measured = "" if error is None else f", who is wrong on {percent(error)} of the answers on real test images"
-    said = f"The shares are by the auditor{measured}. In small print 95 % intervals: a bootstrap draws {unit}.{whence}"
-    return unbroken(said)
+    drawn = f"In small print 95 % intervals: a bootstrap draws anew {resampled(search)}."
+    return unbroken(f"The shares are by the auditor{measured}. {drawn}{whence}")
 
 
 def kinds(findings: Findings) -> tuple[Kind, ...]:

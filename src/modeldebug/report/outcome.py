@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..words import doubts, of_prior
+from ..words import doubts, held_back, nothing_searched, rootless, weak_guide
 from .findings import Findings
-from .wording import DASH, count, interval, interval_of, percent, points, strength
+from .wording import DASH, count, interval, interval_of, percent, points, strength, unbroken
 
 CORRECTED = 0.9  # region accuracy from which a correction is called one without "partly"
 
@@ -62,9 +63,11 @@ def corrected(findings: Findings) -> bool:
 
 
 def _headline(findings: Findings) -> str:
-    results = findings.results
-    if not results["search"]["failures"]:
-        return "No failure was found"
+    results, search = findings.results, findings.results["search"]
+    if not search["failures"]:
+        if held_back(search):
+            return f"No failure was proposed; wrong answers on the way: {search['failing']:,}"
+        return "No failure was found" if search["queries"] else "Nothing was searched"
     if not results["regions"]:
         failures, clusters = count(results["search"]["failures"], "failure"), count(results["clusters"], "cluster")
         return f"No region was kept: {failures} in {clusters}"
@@ -86,16 +89,19 @@ def _headline(findings: Findings) -> str:
 
 def _lead(findings: Findings) -> tuple[str, ...]:
     results, search = findings.results, findings.results["search"]
-    start = "from the prior" if of_prior(search) else f"from {count(search['origins'], 'training image')}"
     guided = "" if search["guide_queries"] is None else f" and {search['guide_queries']:,} of the guide"
-    asked = f"{count(search['queries'], 'query')} of the classifier{guided}, starting {start}"
-    if not search["queries"]:
-        return ("Nothing was searched: the classifier was asked about no image.",)
+    asked = f"{count(search['queries'], 'query')} of the classifier{guided}, starting {_start(search)}"
+    if nothing := nothing_searched(search):
+        return (nothing,)
     if not search["failures"]:
+        skipped = "There was nothing to cluster, and correction was skipped."
+        if held := held_back(search):
+            return (f"The search spent {asked}. {held}", skipped)
+        good = "" if _is_doubtful(results) else " That is a good outcome."
         return (
-            f"The search spent {asked}, and every answer was as expected. That is a good outcome. It holds for this "
-            "search, this generator and these settings; another search may still find something.",
-            "There was nothing to cluster, and correction was skipped.",
+            f"The search spent {asked}, and every answer was as expected.{good} It holds for this search, this "
+            "generator and these settings; another search may still find something.",
+            skipped,
         )
     sentences = [f"The search found {count(search['found'], 'failure')} in {asked}. {_prevailing(findings)}".strip()]
     if not results["regions"]:
@@ -109,6 +115,20 @@ def _lead(findings: Findings) -> tuple[str, ...]:
         _price(findings) if corrected(findings) else f"Correction was skipped: {results['correction_skipped']}."
     )
     return tuple(sentences)
+
+
+def _is_doubtful(results: Mapping[str, Any]) -> bool:
+    """Whether a poor generator or a weak guide may be why nothing was found."""
+    weak = weak_guide(results["guide_accuracy"], results["test_accuracy"]["before"])
+    return "gate" in results["warning_stages"] or bool(weak)
+
+
+def _start(search: Mapping[str, Any]) -> str:
+    """What the search started from, as far as its failures show it."""
+    drawn = (search["without_origin"] or 0) - (search["without_code"] or 0)
+    if rootless(search):
+        return "from the prior" if drawn == search["failures"] else "from no training image"
+    return f"from {count(search['origins'], 'training image')}" + (" and from the prior" if drawn else "")
 
 
 def _prevailing(findings: Findings) -> str:
@@ -188,11 +208,8 @@ def _warnings(findings: Findings) -> tuple[str, ...]:
         found.append(f"The clustering has not converged: {findings.info('clusters')['note']}.")
     test = findings.results["test_accuracy"]["before"]
     guide = findings.results["guide_accuracy"]
-    if guide is not None and guide < test:
-        found.append(
-            f"The guide of the search is right on {percent(guide)} of the real test images, less often than the "
-            f"classifier under test ({percent(test)}): it may have kept the search from genuine failures."
-        )
+    if weak := weak_guide(guide, test):
+        found.append(f"The guide of the search is right on {percent(guide)} of the real test images, {unbroken(weak)}.")
     for role, name in (
         ("labeler", "oracle that labelled the regions"),
         ("auditor", "auditor that judged the failures"),

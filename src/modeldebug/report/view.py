@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..store import RunStore
-from ..words import of_prior, preset_named, trained_on
+from ..words import preset_named, rootless, trained_on, without_origin
 from . import details, failures, reproduce
 from .details import Bar, Chosen, Correction, MapView, Matrix, Setting
 from .failures import Judge, Kind
@@ -110,11 +110,11 @@ def build(store: RunStore) -> Page:
 
 def _failures(findings: Findings) -> Failures:
     search = findings.results["search"]
+    origins = count(search["origins"], "training image")
     facts = [
         f"{count(search['found'], 'failure')} found in {count(search['queries'], 'query')}",
-        "all of them draws from the prior"
-        if of_prior(search)
-        else f"{search['distinct_origins']:,} of {count(search['origins'], 'training image')} led to one",
+        *([] if rootless(search) else [f"{search['distinct_origins']:,} of {origins} led to one"]),
+        *([others] if (others := without_origin(search)) else []),
     ]
     if findings.config["search"]["start"] == "right":
         facts.append(

@@ -54,7 +54,9 @@ def correct(
             {}, {"skipped": "no failures were found" if not len(failures) else "no cluster was kept as a region"}
         )
     if not any(p.requires_grad for p in classifier.module.parameters()):
-        return Saved({}, {"skipped": "the classifier has no weights that can be trained"})
+        frozen = "'s weights are frozen (requires_grad is False)"
+        some = next(classifier.module.parameters(), None) is not None
+        return Saved({}, {"skipped": "the classifier" + (frozen if some else " has no weights that can be trained")})
     seed = spawn(context.rng)
     draws = _Draws(*(_draw(kept, sampler, settings.draws, seed, part) for part in ("finetune", "select", "test")))
     before = _score("before", 0.0, classifier, data, draws)

@@ -12,7 +12,7 @@ from ..batches import in_parts
 from ..context import Context
 from ..contracts.labeler import Labeler
 from ..errors import WaitingForPeople
-from ..judging import Threshold, abstention_threshold, labels_of, majority
+from ..judging import Threshold, abstention_threshold, labels_of, majority, wilson
 from ..sections import AuditSection
 from ..store import Saved
 from ..types import Answers, DataSpec, ImageSet, LabelRequest, Splits
@@ -34,12 +34,15 @@ def fit_auditor(
     """Let an auditor learn, choose on the validation images from which confidence on it is believed, and measure that
     on the test images, which neither it nor the threshold has seen.
 
+    The threshold is empirical, chosen and counted on the same validation images, without a bound. So a warning says
+    where the error on the test images is significantly above the rate that was asked for.
+
     People are believed as they answer. So is a program that does not say how sure it is, but its errors are counted.
     """
     auditor.fit(data.without_test(), context)
     found: dict[str, Any] = {
         "program": auditor.is_program,
-        "error_rate": settings.error_rate if settings.error_rate < 1 else None,
+        "error_rate": settings.error_rate if auditor.is_program and settings.error_rate < 1 else None,
         "threshold": None,
         "validation_error": None,
         "reached": None,
@@ -65,6 +68,10 @@ def fit_auditor(
         test = ask_in_parts(auditor, "fit", data.test, data.spec, settings.agreement, found["threshold"])
         found |= _measured(test, data.test.labels)
         found["error"] = None if found["accuracy"] is None else 1 - found["accuracy"]
+        if found["error_rate"] is not None and (found["validation_error"] or 0) <= settings.error_rate:
+            wrong = (test != data.test.labels)[test >= 0]
+            broken = _complaint_on_test(called(role), wrong, settings.error_rate)
+            found["warning"] = "; ".join(filter(None, (found["warning"], broken))) or None
     return Saved(auditor.state_dict(), found)
 
 
@@ -84,6 +91,19 @@ def _complaint(who: str, chosen: Threshold, error_rate: float, *, says_how_sure:
     if says_how_sure:
         return f"{wrong} at its best threshold, where {asked} was asked for"
     return f"{wrong}, where {asked} was asked for; it does not say how sure it is, so no threshold helps"
+
+
+def _complaint_on_test(who: str, wrong: Tensor, error_rate: float) -> str | None:
+    """Why the error rate that the validation images promise is not believed: the Wilson interval of the error on the
+    test images lies above it. None where it does not."""
+    low, high = wilson(int(wrong.sum()), len(wrong))
+    if low <= error_rate:
+        return None
+    return (
+        f"of the {who}'s answers on test images {percent(float(wrong.double().mean()))} are wrong (95 % interval "
+        f"{percent(low)} to {percent(high)}), where at most {100 * error_rate:g} % (audit.error_rate) was asked for: "
+        "the rate that held on the validation images does not hold on others"
+    )
 
 
 def _measured(labels: Tensor, truth: Tensor) -> dict[str, float | None]:

@@ -33,7 +33,7 @@ def search(searcher: Searcher[Any], problem: Problem, context: Context, *, setti
     else:
         state, step, found = saved["state"], saved["step"], saved["found"]  # type: ignore[assignment]
         kept, priority = Failures(**saved["kept"]), saved["priority"]  # type: ignore[arg-type,assignment]
-        problem.meter = Meter(saved["queries"], saved["guide_queries"])  # type: ignore[arg-type]
+        problem.meter = Meter(saved["queries"], saved["guide_queries"], saved["failing"])  # type: ignore[arg-type]
     while not state["done"]:
         state, candidates = searcher.step(problem, state)
         failures = problem.judge(candidates, step=step, searcher=searcher.name)
@@ -46,14 +46,18 @@ def search(searcher: Searcher[Any], problem: Problem, context: Context, *, setti
         context.progress(searcher.progress(state), f"{count(found, 'failure')} in {asked}")
         progress = {"state": state, "step": step, "found": found, **vars(problem.meter)}
         context.checkpoint.save(partial(_search_so_far, progress, kept, priority))
+    without_origin = int((kept.origin < 0).sum())
     info = {
         "queries": problem.meter.queries,
         "guide_queries": problem.meter.guide_queries if problem.guided else None,
         "steps": step,
         "origins": len(problem.origins),
+        "failing": problem.meter.failing,
         "found": found,
         "failures": len(kept),
         "distinct_origins": len(set(kept.origin[kept.origin >= 0].tolist())),
+        "without_origin": without_origin,
+        "without_code": without_origin if kept.z is None else 0,
     }
     return Saved(tensors_of(kept), info)
 

@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..classifier import Classifier
 from ..component import ComponentConfig
 from ..contracts.searcher import Searcher, State
 from ..problem import Problem
-from ..queries import Evaluation, Slope
+from ..queries import Evaluation, GuideAnswer, Slope
 from ..rng import isolated_global_rng, rng_for
 from ..types import Candidates, Failures, Origins
 from .problems import SPEC, KnownProblem, PlantedClassifier, PlantedGenerator, codes_of
-from .runner import Subject, globals_watched, require, rule, same
+from .runner import NotApplicable, Subject, globals_watched, require, rule, same
 
 MOST_STEPS = 1000
 BETTER = 1.5  # how much more often than a prior draw a candidate must fail
@@ -55,7 +56,7 @@ def _some(known: KnownProblem, n: int) -> Origins:
     do="count steps in the state; give evaluation ids only with the very codes that were evaluated in that step",
 )
 def search_ends_and_can_be_judged(subject: Subject) -> None:
-    _run(subject.make(), subject.known.problem())
+    _run(subject.make(), subject.problem())
 
 
 @rule(
@@ -65,7 +66,7 @@ def search_ends_and_can_be_judged(subject: Subject) -> None:
     do="call the problem's public methods only, and leave problem.meter alone",
 )
 def every_query_is_metered(subject: Subject) -> None:
-    problem = WatchedProblem(subject.known)
+    problem = WatchedProblem(subject.known, subject.guide())
     _run(subject.make(), problem)
     require(problem.around == 0, f"{problem.around} uses of a network that went around the problem")
     require(
@@ -75,17 +76,34 @@ def every_query_is_metered(subject: Subject) -> None:
 
 @rule(
     "searcher",
+    says="every guide query goes through problem.ask_guide, and is counted apart from the classifier's",
+    why="what a guide costs is no query to the model under test: a report says both, and budgets are of the latter",
+    do="ask problem.ask_guide, and neither call the guide itself nor write into problem.meter",
+)
+def guide_queries_are_metered_apart(subject: Subject) -> None:
+    guide = subject.guide()
+    if guide is None:
+        raise NotApplicable("it neither requires a guide nor can use one")
+    problem = WatchedProblem(subject.known, guide)
+    _run(subject.make(), problem)
+    require(problem.around_guide == 0, f"{problem.around_guide} uses of the guide that went around the problem")
+    told = problem.meter.guide_queries
+    require(told == problem.counted_guide, f"a meter at {told} after {problem.counted_guide} guide queries")
+
+
+@rule(
+    "searcher",
     says="a search that is stopped, saved and resumed after every step proposes the same bits as a straight one",
     why="a run that was killed must end with the same results as one that was not",
     do="keep all that the search knows in its state, as tensors, int, float, str and bool; nothing on self",
 )
 def resumed_search_equals_straight_run(subject: Subject) -> None:
-    straight, _ = _run(subject.make(), subject.known.problem())
-    problem = subject.known.problem()
+    straight, _ = _run(subject.make(), subject.problem())
+    problem = subject.problem()
     state = _saved(subject.make().start(problem, rng_for(0, "search")))
     for step, expected in enumerate(straight):
         require(not state["done"], f"the resumed search ended after {step} of {len(straight)} steps")
-        problem = subject.known.problem()
+        problem = subject.problem()
         state, candidates = subject.make().step(problem, _saved(state))
         require(same(candidates, expected), f"other candidates in step {step}")
     require(state["done"], f"the resumed search goes on after {len(straight)} steps")
@@ -101,7 +119,7 @@ def search_repeats(subject: Subject) -> None:
     found = []
     for seed in (1, 2):
         with isolated_global_rng(seed):
-            found.append(_run(subject.make(), subject.known.problem())[0])
+            found.append(_run(subject.make(), subject.problem())[0])
     require(same(*found), "other candidates for the same seed")
 
 
@@ -112,7 +130,7 @@ def search_repeats(subject: Subject) -> None:
     do="draw from the generator that _start is given, not from one with a seed of your own",
 )
 def seeds_differ(subject: Subject) -> None:
-    a, b = (_run(subject.make(), subject.known.problem(), seed)[0] for seed in (0, 1))
+    a, b = (_run(subject.make(), subject.problem(), seed)[0] for seed in (0, 1))
     require(not same(a, b), "the same candidates for seeds 0 and 1")
 
 
@@ -123,7 +141,7 @@ def seeds_differ(subject: Subject) -> None:
     do="clone a tensor of the state before writing into it",
 )
 def inputs_are_left_alone(subject: Subject) -> None:
-    problem, searcher = subject.known.problem(), subject.make()
+    problem, searcher = subject.problem(), subject.make()
     origins = {k: v.clone() for k, v in vars(problem.origins).items() if isinstance(v, Tensor)}
     state = searcher.start(problem, rng_for(0, "search"))
     while not state["done"]:
@@ -143,7 +161,7 @@ def inputs_are_left_alone(subject: Subject) -> None:
     do="draw from rng_for(state['seed'], step); use `with torch.no_grad():`, not set_grad_enabled; set no threads",
 )
 def globals_are_left_alone(subject: Subject) -> None:
-    searcher, problem = subject.make(), subject.known.problem()
+    searcher, problem = subject.make(), subject.problem()
     with globals_watched():
         _run(searcher, problem)
 
@@ -156,11 +174,11 @@ def globals_are_left_alone(subject: Subject) -> None:
 )
 def nothing_to_find_is_no_error(subject: Subject) -> None:
     for n in (0, 1):
-        _run(subject.make(), subject.known.problem(_some(subject.known, n)))
+        _run(subject.make(), subject.problem(_some(subject.known, n)))
     known = subject.known
-    perfect = known.classifier.copy()
     module = PlantedClassifier(balls=())
-    problem = Problem(known.generator, type(perfect)(module.eval(), SPEC, batch_size=64), known.origins, batch_size=64)
+    never_wrong = Classifier(module.eval(), SPEC, batch_size=64)
+    problem = Problem(known.generator, never_wrong, known.origins, guide=subject.guide(), batch_size=64)
     _run(subject.make(), problem)
 
 
@@ -171,7 +189,7 @@ def nothing_to_find_is_no_error(subject: Subject) -> None:
     do="try it on known_problem() step by step: origins stand around the two planted balls, and nothing else fails",
 )
 def finds_planted_failures(subject: Subject) -> None:
-    proposed, failures = _run(subject.make(), subject.known.problem())
+    proposed, failures = _run(subject.make(), subject.problem())
     candidates = sum(map(len, proposed))
     shown = codes_of(torch.cat([f.x for f in failures]))
     planted = int((subject.known.ball_of(shown) >= 0).sum())
@@ -188,13 +206,18 @@ class WatchedProblem(Problem):
     Attributes:
         counted: queries, as the meter ought to count them.
         around: uses of generator or classifier outside of the problem's own methods.
+        counted_guide: guide queries, as the meter ought to count them.
+        around_guide: uses of the guide outside of `ask_guide`.
     """
 
-    def __init__(self, known: KnownProblem) -> None:
+    def __init__(self, known: KnownProblem, guide: Classifier | None = None) -> None:
         classifier = known.classifier.copy()
-        super().__init__(_WatchedGenerator(known.generator, self._used), classifier, known.origins, batch_size=64)
+        generator = _WatchedGenerator(known.generator, self._used)
+        super().__init__(generator, classifier, known.origins, guide=guide, batch_size=64)
         classifier.module.register_forward_pre_hook(self._used_module)
-        self.counted = self.around = 0
+        if guide is not None:
+            guide.module.register_forward_pre_hook(self._used_guide)
+        self.counted = self.around = self.counted_guide = self.around_guide = 0
         self._inside = False
 
     def _used(self) -> None:
@@ -202,6 +225,9 @@ class WatchedProblem(Problem):
 
     def _used_module(self, module: nn.Module, arguments: object) -> None:
         self._used()
+
+    def _used_guide(self, module: nn.Module, arguments: object) -> None:
+        self.around_guide += not self._inside
 
     def evaluate(self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None) -> Evaluation:
         self.counted += len(z)
@@ -214,6 +240,15 @@ class WatchedProblem(Problem):
         self.counted += 3 * len(z)
         self._inside = True
         answer = super().value_and_grad(z, origin=origin, condition=condition)
+        self._inside = False
+        return answer
+
+    def ask_guide(
+        self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None, gradient: bool = False
+    ) -> GuideAnswer:
+        self.counted_guide += (3 if gradient else 1) * len(z)
+        self._inside = True
+        answer = super().ask_guide(z, origin=origin, condition=condition, gradient=gradient)
         self._inside = False
         return answer
 

@@ -13,10 +13,13 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
+from ..classifier import Classifier
 from ..component import KINDS, Component, Kind
 from ..errors import ConfigError, nearest
+from ..problem import Problem
 from ..rng import isolated_global_rng
-from .problems import ABILITIES, SPEC, KnownProblem, known_problem
+from ..types import Origins
+from .problems import ABILITIES, SPEC, KnownProblem, known_guide, known_problem
 
 Factory = Callable[..., Any]
 """Makes a component: called with the `DataSpec` of the known problem, for a data set with nothing."""
@@ -66,7 +69,7 @@ class Subject:
         self.name = what.name if isinstance(what, Component) else getattr(what, "__name__", repr(what))
         self._what = what
         self._remembered: dict[str, Any] = {}
-        able = ABILITIES | {"conditional"}
+        able = ABILITIES | {"conditional", "guide"}
         if self.component is not None and not self.component.requires <= able:
             raise ConfigError(
                 f"the kit's known problem cannot serve {self.name}",
@@ -78,6 +81,15 @@ class Subject:
     def known(self) -> KnownProblem:
         """The known problem; with a conditional generator for a component that requires one."""
         return known_problem(conditional=self.component is not None and "conditional" in self.component.requires)
+
+    def problem(self, origins: Origins | None = None) -> Problem:
+        """A fresh problem; with a guide for a searcher that requires one or can use one."""
+        return self.known.problem(origins, guide=self.guide())
+
+    def guide(self) -> Classifier | None:
+        """The guide of its problems: the truth, where the component requires a guide or can use one, else None."""
+        used = self.component is not None and "guide" in self.component.requires | self.component.optional
+        return known_guide() if used else None
 
     def provides(self, ability: str) -> bool:
         """Whether an ability is declared; one made by a factory is taken to declare nothing."""
