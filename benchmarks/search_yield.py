@@ -6,7 +6,7 @@ Runs every row up to the audit, with the same classifier, the same auditor and t
 images those that the classifier gets right as they are and reconstructed by the row's generator (`reconstruct` starts
 from all of them, `prior` from none). `vae` rows are the faithful preset's, `cvae` rows the conditional preset's; `best`
 is the conditional preset as it is, and once more for a classifier that is poor on purpose. A backward pass counts as
-two queries; guide queries are counted apart; those that choose the origins, two an image, are counted in no row.
+two queries; guide queries are counted apart; those that choose the origins, at most two each, are counted in none.
 Without `--root` the data are downloaded. Run folders are temporary unless `--keep` names a new folder for them.
 `--reuse` names a run, or a folder that an earlier call kept: stages that would be the same are taken over from there.
 `--grid` draws some of what each row calls genuine; `--quick` is the same code on a fraction of the images.

@@ -26,7 +26,7 @@ def summarise(store: RunStore) -> dict[str, Any]:
     before = correction["before"] if done else None
     kept = [r for r in info["regions"]["regions"] if r["status"] == "kept"]
     searched = {k: info["search"][k] for k in ("queries", "origins", "found", "failures", "distinct_origins")}
-    searched |= {k: info["search"].get(k) for k in ("guide_queries", "failing", "without_origin", "without_code")}
+    searched |= {k: info["search"][k] for k in ("guide_queries", "failing", "without_origin", "without_code")}
     searched |= {k: info["origins"][k] for k in ("considered", "screening_queries")}
     seconds = {stage: store.manifest["stages"][stage]["seconds"] for stage in info}
     warnings = {stage: w for stage in info if (w := info[stage].get("warning"))}
@@ -67,7 +67,7 @@ def summarise(store: RunStore) -> dict[str, Any]:
         "seconds": {"total": round(sum(seconds.values()), 3), **seconds},
         "preset": store.manifest["preset"],
         "budget": store.manifest["budget"],
-        "advice": store.manifest.get("advice", ""),
+        "advice": store.manifest["advice"],
         "seed": store.manifest["config"]["run"]["seed"],
         "versions": store.manifest["versions"],
     }

@@ -1,68 +1,16 @@
-from typing import Literal
-
 import pytest
-from pydantic import Field
+from configured import OtherSettings, Settings, make_registry, never, resolved
 
-from modeldebug import ClassifierConfig, Component, ComponentConfig, ConfigError, Preset
+from modeldebug import Component, ConfigError
 from modeldebug.config import OPTIONAL, ROLES, Layer, parse_assignment, read_file, resolve
 from modeldebug.registry import Registry, Source
 from modeldebug.schema import json_schema
 from modeldebug.sections import SECTIONS
 
-KINDS = ("dataset", "classifier", "generator", "searcher", "clusterer", "labeler", "corrector")
-
-
-class Settings(ComponentConfig):
-    draws: int = Field(10, ge=1, description="how many")
-    mode: Literal["fast", "slow"] = "fast"
-
-
-class OtherSettings(ComponentConfig):
-    depth: int = 3
-
-
-class Classifying(ClassifierConfig):
-    path: str | None = None
-
-
-class NeedsPath(ComponentConfig):
-    path: str = Field(description="where it is")
-
-
-BUDGETS = {
-    "laptop": {"searcher": {"mode": "slow"}},
-    "paper": {"searcher": {"draws": 500}, "run": {"seed": 9}},
-    "deep": {"searcher": {"use": "p:other", "depth": 9}},
-}
-
-
-def never(*args):
-    raise AssertionError("resolving makes no component")
-
 
 @pytest.fixture
 def registry():
-    """A plugin `p` with one component `k` a kind, and a preset of them; a searcher more, and one that needs much."""
-    found, source = Registry(), Source("p", "a-distribution", "1.0")
-    for kind in KINDS:
-        provides = frozenset({"encode"}) if kind == "generator" else frozenset()
-        settings = Classifying if kind == "classifier" else Settings
-        found.add(kind, Component("k", f"a {kind}", settings, never, provides=provides), source)
-    found.add("searcher", Component("other", "", OtherSettings, never, requires=frozenset({"encode"})), source)
-    found.add("searcher", Component("needy", "", Settings, never, requires=frozenset({"gradients"})), source)
-    found.add("generator", Component("smooth", "", Settings, never, provides=frozenset({"gradients"})), source)
-    found.add("dataset", Component("file", "", NeedsPath, never), source)
-    settings = {kind: {"use": "p:k"} for kind in KINDS}
-    found._presets = [
-        ("p", Preset("basic", "", settings | {"searcher": {"use": "p:k", "draws": 20, "mode": "slow"}})),
-        ("p", Preset("quick", "", settings | {"run": {"seed": 7}})),
-        ("p", Preset("scaled", "", settings | {"searcher": {"use": "p:k", "draws": 20}}, budgets=BUDGETS)),
-    ]
-    return found
-
-
-def resolved(registry, *layers, preset=None):
-    return resolve(registry, ["p"], [Layer(f"layer {i}", s) for i, s in enumerate(layers, 1)], preset=preset)
+    return make_registry()
 
 
 def test_first_preset_of_the_first_plugin_is_the_default(registry):
@@ -257,77 +205,6 @@ def test_missing_ability_is_refused_before_any_component_is_made(registry):
 def test_ability_that_another_component_provides_is_enough(registry):
     config = resolved(registry, {"searcher": {"use": "needy"}, "generator": {"use": "smooth"}})
     assert config.choices["searcher"].registered.name == "p:needy"
-
-
-@pytest.fixture
-def guides(registry):
-    """The same, with two searchers that ask a guide, a second classifier, and a preset that is guided."""
-    source, guide = Source("p", "a-distribution", "1.0"), frozenset({"guide"})
-    registry.add("searcher", Component("careful", "", Settings, never, optional=guide), source)
-    registry.add("searcher", Component("lost", "", Settings, never, requires=guide), source)
-    registry.add("classifier", Component("second", "", Classifying, never), source)
-    settings = registry.presets["basic"].settings | {"searcher": {"use": "careful"}, "guide": {"use": "second"}}
-    registry._presets.append(("p", Preset("guided", "", settings)))
-    return registry
-
-
-def test_guide_is_a_classifier_for_a_searcher_that_asks_one(guides):
-    for searcher in ("careful", "lost"):
-        config = resolved(guides, {"searcher": {"use": searcher}, "guide": {"use": "second", "weights": "w.pt"}})
-        assert config.choices["guide"].registered.name == "p:second"
-        assert config.choices["guide"].config.weights.endswith("w.pt")
-    assert "guide" not in resolved(guides).choices
-
-
-def test_guide_for_a_searcher_that_asks_none_is_refused_with_those_who_do(guides):
-    with pytest.raises(ConfigError, match="the searcher asks none") as caught:
-        resolved(guides, {"guide": {"use": "second"}})
-    assert "guide.use from layer 1, searcher p:k" in str(caught.value)
-    assert "p:careful, p:lost" in str(caught.value)
-    assert caught.value.plugin == "p:k"
-
-
-def test_guide_of_a_preset_goes_with_the_presets_searcher(guides):
-    assert resolved(guides, preset="guided").choices["guide"].registered.name == "p:second"
-    other = resolved(guides, {"searcher": {"use": "k"}}, preset="guided")
-    assert "guide" not in other.choices
-    assert "guide" not in other.to_dict()
-    with pytest.raises(ConfigError, match="the searcher asks none") as caught:
-        resolved(guides, {"searcher": {"use": "k"}}, {"guide": {"weights": "w.pt"}}, preset="guided")
-    assert "guide.weights from layer 2" in str(caught.value)
-
-
-def test_an_optional_role_that_a_preset_fills_can_be_left_empty(guides):
-    alone = resolved(guides, {"guide": {"use": "none"}}, preset="guided")
-    assert "guide" not in alone.choices
-    again = resolve(guides, ["p"], [Layer("the run", alone.to_dict())], preset="guided")
-    assert "guide" not in again.choices, "nor does a resumed run have it"
-    assert again.to_dict() == alone.to_dict()
-    with pytest.raises(ConfigError, match="the run has no guide, so nothing can be set for it") as caught:
-        resolved(guides, {"guide": {"use": "none", "weights": "w.pt"}}, preset="guided")
-    assert "guide.weights" in str(caught.value)
-
-
-def test_run_without_the_presets_guide_resolves_to_itself(guides):
-    config = resolved(guides, {"searcher": {"use": "k"}}, preset="guided")
-    again = resolve(guides, ["p"], [Layer("the run", config.to_dict())], preset="guided")
-    assert again.to_dict() == config.to_dict()
-
-
-def test_model_under_test_as_its_own_guide_is_refused(guides):
-    careful, tested = {"use": "careful"}, {"use": "p:k", "weights": "w.pt"}
-    resolved(guides, {"searcher": careful, "classifier": tested, "guide": tested | {"weights": "other.pt"}})
-    with pytest.raises(ConfigError, match="the guide is the model under test") as caught:
-        resolved(guides, {"searcher": careful, "classifier": tested, "guide": tested | {"use": "k"}})
-    assert "p:k with the same settings in both roles" in str(caught.value)
-    assert "another component: p:second" in str(caught.value), "the registry names what could guide, and no other"
-
-
-def test_searcher_that_needs_a_guide_is_refused_without_one(guides):
-    with pytest.raises(ConfigError, match="nothing in this run provides 'guide', which the searcher needs") as caught:
-        resolved(guides, {"searcher": {"use": "lost"}})
-    assert "p:k, p:second" in str(caught.value)
-    assert "add --guide NAME" in str(caught.value)
 
 
 def test_resolved_settings_resolve_to_themselves(registry):

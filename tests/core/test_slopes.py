@@ -2,31 +2,15 @@
 
 import pytest
 import torch
+from probes import KNOWN, codes, in_ball, judge
 
-from modeldebug import Candidates, Classifier, ClassifierError, Evaluation, PluginError, Problem, rng_for
-from modeldebug.testing import known_problem
+from modeldebug import Classifier, ClassifierError, Evaluation, PluginError, Problem
 from modeldebug.testing.problems import PlantedClassifier
-
-KNOWN = known_problem()
 
 
 @pytest.fixture
 def problem():
     return KNOWN.problem()
-
-
-def codes(n, seed=0):
-    return torch.randn(n, 2, generator=rng_for(seed))
-
-
-def in_ball(n):
-    """Codes inside the first ball, with an origin of its class."""
-    first = int((KNOWN.origins.labels == KNOWN.balls[0].label).nonzero()[0])
-    return KNOWN.codes_in_balls(n, rng_for(0))[:n], torch.full((n,), first)
-
-
-def judge(problem, **candidates):
-    return problem.judge(Candidates(**candidates), step=0, searcher="mine:search")
 
 
 def test_gradient_costs_three_queries_an_image(problem):

@@ -167,7 +167,7 @@ def own(attribute: str) -> dict[str, str]:
 
 
 def debug(out: Path, dataset: str = "mixed", **options: object) -> Run:
-    return planted.debug(out, dataset=own(dataset), generator=own("shifting"), search={"start": "right"}, **options)  # type: ignore[arg-type]  # options are listeners or sections
+    return planted.debug(out, dataset=own(dataset), generator=own("shifting"), search={"start": "right"}, **options)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from lines import run
 from modeldebug_rivals.plugin import modeldebug_searchers
 from modeldebug_rivals.prior import Prior
 from modeldebug_rivals.reconstruct import Reconstruct
@@ -31,16 +32,6 @@ def test_prior_keeps_the_contract_of_searchers(check):
 @pytest.mark.parametrize("name", [c.name for c in CHECKS["searcher"] if c.name not in NOT_OF_RECONSTRUCT])
 def test_reconstruct_keeps_the_contract_of_searchers_but_for_searching(name):
     check_searcher(RECONSTRUCT, {"block": 5}, only=[name])
-
-
-def run(searcher, problem, seed=0):
-    """All candidates of a whole search, and the failures among them."""
-    state, proposed, failures = searcher.start(problem, rng_for(seed)), [], []
-    while not state["done"]:
-        state, candidates = searcher.step(problem, state)
-        proposed.append(candidates)
-        failures.append(problem.judge(candidates, step=len(failures), searcher="rivals"))
-    return proposed, failures
 
 
 def prior(**settings):
