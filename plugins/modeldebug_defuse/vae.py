@@ -8,17 +8,15 @@ five times), as the paper does at 128 px.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 
-from modeldebug import Context, DataSpec, Generator, ImageSet, train_network
+from modeldebug import Context, DataSpec, EncoderDecoder, ImageSet, VaeGenerator
 
 from .settings import VaeConfig
 
 
-class BetaVae(Generator[VaeConfig]):
+class BetaVae(VaeGenerator[VaeConfig]):
     """Encodes images (n, c, h, w) into means (n, d), and decodes codes; the prior is standard normal (AAAI appendix B).
 
     Raises:
@@ -31,7 +29,7 @@ class BetaVae(Generator[VaeConfig]):
 
     def __init__(self, config: VaeConfig, spec: DataSpec) -> None:
         super().__init__(config, spec)
-        self._network = _Network(config, spec, told=self.told(spec))
+        self.network = _Network(config, spec, told=self.told(spec))
 
     @staticmethod
     def told(spec: DataSpec) -> int:
@@ -43,50 +41,19 @@ class BetaVae(Generator[VaeConfig]):
         return self.config.latent
 
     def _fit(self, data: ImageSet, context: Context) -> None:
-        network, config = self._network, self.config
-
-        def loss(x: Tensor, y: Tensor, step: int) -> Tensor:
-            mean, log_variance = network.encode(x, y)
-            noise = torch.randn(mean.shape, generator=context.rng).to(x.device)
-            logits = network.decode(mean + (0.5 * log_variance).exp() * noise, y)
-            error = nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
-            divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(x)
-            anneal = min(1.0, step / config.annealing) if config.annealing else 1.0
-            return error + anneal * config.beta * divergence  # nats per image
-
-        train_network(
-            network,
-            loss,
+        config = self.config
+        self.train(
             data,
-            optimizer=torch.optim.Adam(network.parameters(), lr=config.learning_rate, fused=True),
+            context,
+            beta=config.beta,
+            annealing=config.annealing,
             epochs=config.epochs,
             batch_size=config.batch_size,
-            context=context,
-            what="beta-VAE",
-            cosine=True,
+            learning_rate=config.learning_rate,
         )
 
-    def _encode(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        return self._network.encode(x, condition)[0]
 
-    def _spread(self, x: Tensor, condition: Tensor | None) -> Tensor:
-        return (0.5 * self._network.encode(x, condition)[1]).exp()
-
-    def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        return self._network.decode(z, condition).sigmoid()
-
-    def state_dict(self) -> dict[str, Tensor]:
-        return dict(self._network.state_dict())
-
-    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        self._network.load_state_dict(dict(state))
-        self._network.eval()
-
-    def to(self, device: torch.device) -> None:
-        self._network.to(device)
-
-
-class _Network(nn.Module):
+class _Network(EncoderDecoder):
     """Encoder and decoder; where `told` is above 0, both get the class, one-hot, before their first full layer."""
 
     def __init__(self, config: VaeConfig, spec: DataSpec, *, told: int) -> None:
@@ -116,13 +83,11 @@ class _Network(nn.Module):
         )  # fmt: skip
 
     def encode(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Mean and log variance of the posterior, (n, d) each."""
         seen = self.seen(nn.functional.pad(x, self.pad))
         mean, log_variance = self.encoder(self._with_class(seen, y)).chunk(2, 1)
         return mean, log_variance
 
     def decode(self, z: Tensor, y: Tensor | None) -> Tensor:
-        """Logits of the pixels, (n, c, h, w)."""
         left, _, top, _ = self.pad
         logits: Tensor = self.decoder(self._with_class(z, y))
         return logits[:, :, top : top + self.height, left : left + self.width]

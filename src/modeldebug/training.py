@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,44 @@ from torch import Tensor, nn
 from .context import Context
 from .errors import PluginError
 from .types import ImageSet
+
+
+class Stateful(Protocol):
+    """What can be interrupted: a network, an optimiser, a schedule."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: Any, /) -> object: ...
+
+
+def epochs_left(epochs: int, parts: Mapping[str, Stateful], context: Context) -> Iterator[int]:
+    """The numbers of the epochs that are left to do, from 0; after each, all `parts` and random states are saved.
+
+    For a training loop of your own: `parts` is whatever it changes. What was saved is restored before the first epoch.
+
+    >>> network = nn.Linear(2, 2)
+    >>> [epoch for epoch in epochs_left(3, {"network": network}, Context.quiet(seed=0))]
+    [0, 1, 2]
+    """
+    start = 0
+    saved: dict[str, Any] | None = context.checkpoint.load()
+    if saved is not None:
+        start = saved["epoch"]
+        for name, part in parts.items():
+            part.load_state_dict(saved["parts"][name])
+        context.rng.set_state(saved["rng"])
+        torch.set_rng_state(saved["global_rng"])
+
+    def state() -> dict[str, object]:
+        return {
+            "epoch": epoch + 1,
+            "parts": {name: part.state_dict() for name, part in parts.items()},
+            "rng": context.rng.get_state(),
+            "global_rng": torch.get_rng_state(),  # dropout draws from it
+        }
+
+    for epoch in range(start, epochs):
+        yield epoch
+        context.checkpoint.save(state)
 
 
 def train_network(
@@ -47,11 +85,11 @@ def train_network(
     network.train().to(context.device)
     batches = -(-len(data) // batch_size)  # of nearly equal size, none larger than batch_size
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs * batches) if cosine else None
-    start, mean = 0, float("nan")
-    saved = context.checkpoint.load()
-    if saved is not None:
-        start = _restore(saved, network, optimizer, schedule, context)
-    for epoch in range(start, epochs):
+    mean = float("nan")
+    parts: dict[str, Stateful] = {"network": network, "optimizer": optimizer}
+    if schedule is not None:
+        parts["schedule"] = schedule
+    for epoch in epochs_left(epochs, parts, context):
         order = torch.randperm(len(data), generator=context.rng)
         total = torch.zeros((), device=context.device)
         for step, rows in enumerate(order.tensor_split(batches), start=epoch * batches):
@@ -64,54 +102,27 @@ def train_network(
                 schedule.step()
             total += value.detach()
         mean = float(total) / batches
-        if not math.isfinite(mean):
-            raise PluginError(
-                f"training {what or type(network).__name__} diverged",
-                got=f"a loss of {mean} in epoch {epoch + 1}",
-                expected="a finite loss",
-                fix="lower its learning rate",
-            )
+        require_finite(mean, what or type(network).__name__, epoch)
         context.progress((epoch + 1) / epochs, f"{what} epoch {epoch + 1}/{epochs}".strip())
         if after_epoch is not None:
             after_epoch(epoch + 1)
             network.train()
-        context.checkpoint.save(partial(_state, epoch + 1, network, optimizer, schedule, context))
     network.eval()
     return mean
 
 
-def _state(
-    epoch: int,
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler | None,
-    context: Context,
-) -> dict[str, object]:
-    return {
-        "epoch": epoch,
-        "network": network.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "schedule": None if schedule is None else schedule.state_dict(),
-        "rng": context.rng.get_state(),
-        "global_rng": torch.get_rng_state(),  # dropout draws from it
-    }
+def require_finite(loss: float, what: str, epoch: int) -> None:
+    """Stop training whose loss is lost, after an epoch numbered from 0.
 
+    Raises:
+        PluginError: the loss is NaN or infinite.
 
-def _restore(
-    saved: dict[str, object],
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    schedule: torch.optim.lr_scheduler.LRScheduler | None,
-    context: Context,
-) -> int:
-    epoch, rng, global_rng = saved["epoch"], saved["rng"], saved["global_rng"]
-    assert isinstance(epoch, int)
-    assert isinstance(rng, Tensor)
-    assert isinstance(global_rng, Tensor)
-    network.load_state_dict(saved["network"])  # type: ignore[arg-type]  # as _state wrote it
-    optimizer.load_state_dict(saved["optimizer"])  # type: ignore[arg-type]
-    if schedule is not None:
-        schedule.load_state_dict(saved["schedule"])  # type: ignore[arg-type]
-    context.rng.set_state(rng)
-    torch.set_rng_state(global_rng)
-    return epoch
+    >>> require_finite(0.5, "the network", epoch=0)
+    """
+    if not math.isfinite(loss):
+        raise PluginError(
+            f"training {what} diverged",
+            got=f"a loss of {loss} in epoch {epoch + 1}",
+            expected="a finite loss",
+            fix="lower its learning rate",
+        )

@@ -90,7 +90,7 @@ def test_codes_spreads_and_images_have_a_row_for_each_image(fitted, data, n):
 
 def test_the_spread_of_the_posterior_is_that_of_vae_too(data):
     plain = model(BetaVae)
-    mean, log_variance = plain._network.encode(data.images, None)
+    mean, log_variance = plain.network.encode(data.images, None)
     assert torch.equal(plain.spread(data.images), (0.5 * log_variance).exp())
     assert torch.equal(plain.encode(data.images), mean)
 
@@ -116,8 +116,8 @@ def test_vae_is_told_nothing_and_takes_no_notice_of_a_class(data):
     z = plain.encode(x)
     assert torch.equal(z, plain.encode(x, y))
     assert torch.equal(plain.decode(z), plain.decode(z, y))
-    assert plain._network.encoder[0].in_features + 3 == model()._network.encoder[0].in_features
-    assert plain._network.decoder[0].in_features + 3 == model()._network.decoder[0].in_features
+    assert plain.network.encoder[0].in_features + 3 == model().network.encoder[0].in_features
+    assert plain.network.decoder[0].in_features + 3 == model().network.decoder[0].in_features
 
 
 def test_state_of_one_is_refused_by_the_other():

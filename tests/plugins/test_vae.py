@@ -54,13 +54,13 @@ def layers(module, kind):
     ("size", "encoder", "decoder"), [(8, 1, 2), (28, 3, 4), (32, 3, 4), (64, 4, 5), (128, 4, 5), (200, 4, 5)]
 )
 def test_depth_follows_the_image_size(size, encoder, decoder):
-    network = vae(1, size, size)._network
+    network = vae(1, size, size).network
     assert len(layers(network.seen, nn.Conv2d)) == encoder
     assert len(layers(network.decoder, nn.ConvTranspose2d)) == decoder
 
 
 def test_at_32_pixels_it_is_the_papers_network():
-    network = vae(1, 32, 32, channels=32, hidden=256)._network
+    network = vae(1, 32, 32, channels=32, hidden=256).network
     assert [(c.out_channels, c.kernel_size, c.stride) for c in layers(network.seen, nn.Conv2d)] == [
         (32, (4, 4), (2, 2))
     ] * 3

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import final
+from dataclasses import dataclass, field
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -14,6 +15,24 @@ from ..context import Context
 from ..tensors import check_tensor
 from ..types import ImageSet
 from .base import ConfigT, Contract, blamed
+
+
+@dataclass(frozen=True)
+class Health:
+    """How training went, where reconstructions alone do not show it.
+
+    Attributes:
+        summary: a few words for people, behind "trained".
+        warning: what went wrong and what to do, or None.
+        figures: whatever the summary rests on, as JSON can hold it; kept with the stage.
+
+    >>> Health("diversity 0.97").warning is None
+    True
+    """
+
+    summary: str
+    warning: str | None = None
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Generator(Contract[ConfigT]):
@@ -104,6 +123,42 @@ class Generator(Contract[ConfigT]):
         """
         return check_tensor("the log prior", self._log_prior(z), shape=(len(z),), dtype=torch.float32, plugin=self.name)
 
+    @final
+    def propose(self, z: Tensor, rng: torch.Generator, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """A random step from each of the codes (n, d), for searchers that walk without gradients: the codes (n, d)
+        float32 that it leads to, and log q(z | z') - log q(z' | z), (n,) float32, by how much the way back is likelier.
+
+        Args:
+            scale: (n,) float32, how far each step goes; a kernel with steps of its own need not heed it.
+
+        Raises:
+            PluginError: codes or scales have another shape or dtype, stepping raises, or the step breaks the contract.
+        """
+        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self.name)
+        check_tensor("the scale", scale, shape=(len(z),), dtype=torch.float32, low=0, plugin=self.name)
+        with blamed("running the generator", self.name):
+            after, log_ratio = self._propose(z, rng, scale)
+        check_tensor("the log ratio", log_ratio, shape=(len(z),), dtype=torch.float32, plugin=self.name)
+        shape = (len(z), self.latent_size)
+        return check_tensor("the step", after, shape=shape, dtype=torch.float32, plugin=self.name), log_ratio
+
+    @final
+    def valid(self, z: Tensor) -> Tensor:
+        """Which codes (n, d) stand for an image at all, (n,) bool: others have no place in the prior, and are not to be
+        decoded.
+
+        Raises:
+            PluginError: the codes have another shape or dtype, testing them raises, or the answers have.
+        """
+        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self.name)
+        with blamed("running the generator", self.name):
+            valid = self._valid(z)
+        return check_tensor("the validity", valid, shape=(len(z),), dtype=torch.bool, plugin=self.name)
+
+    def health(self) -> Health | None:
+        """How the last `fit` went; None, unless overridden."""
+        return None
+
     @abstractmethod
     def _fit(self, data: ImageSet, context: Context) -> None: ...
 
@@ -124,6 +179,17 @@ class Generator(Contract[ConfigT]):
     def _log_prior(self, z: Tensor) -> Tensor:
         """Standard normal, unless overridden."""
         return -0.5 * (z.square() + math.log(2 * math.pi)).sum(1)
+
+    def _propose(self, z: Tensor, rng: torch.Generator, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """A normal step, as likely as the way back, unless overridden: by a generator whose codes have discrete parts,
+        such as a renderer of scenes (Bayes-TrEx, 4.2). A kernel proposes whatever it likes; `valid` says what is
+        refused, and no noise of the image may hide in it, since a code has one image."""
+        return z + scale[:, None] * torch.randn(z.shape, generator=rng), torch.zeros(len(z))
+
+    def _valid(self, z: Tensor) -> Tensor:
+        """All, unless overridden: by a generator that cannot make an image of every code, such as a scene whose objects
+        overlap."""
+        return torch.ones(len(z), dtype=torch.bool)
 
     @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from ..context import Context
 from ..tensors import check_tensor
-from ..types import Answers, LabelRequest, Pending, Splits
+from ..types import Splits
+from ..votes import Answers, LabelRequest, Pending
 from .base import ConfigT, Contract, blamed
 
 

@@ -77,6 +77,11 @@ class Searcher(Contract[ConfigT]):
     @abstractmethod
     def _step(self, problem: Problem, state: State) -> tuple[State, Candidates]: ...
 
+    def moves(self, state: State) -> dict[str, Tensor]:
+        """Of a sampler, what its moves came to so far for each target: `acceptance` (t,) float32, the share that was
+        accepted, NaN where none was tried; `divergences` (t,) int64. Nothing of other searchers."""
+        return {}
+
     def progress(self, state: State) -> float:
         """Share of the search that is done, in [0, 1]."""
         return 1.0 if state["done"] else 0.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,7 +15,7 @@ from ..contracts.generator import Generator
 from ..contracts.labeler import Labeler
 from ..sections import GateSection
 from ..store import Saved, prefixed
-from ..types import Splits
+from ..types import ImageSet, Splits
 from ..words import percent
 from .judges import ask
 
@@ -22,12 +23,30 @@ SHOWN = 16  # reconstructions kept for the report
 STYLES, STYLED_AS = 6, 12  # images whose style is shown as so many classes
 
 
-def fit_generator(model: Generator[Any], data: Splits, others: Splits | None, context: Context) -> Saved:
-    """Train the generator on training images only: of the classifier's data, or of `others` where there are some."""
-    learnt = (data if others is None else others).train
+def fit_generator(
+    model: Generator[Any],
+    learnt: ImageSet,
+    context: Context,
+    *,
+    classes: Sequence[str] | None = None,
+    without: str | None = None,
+) -> Saved:
+    """Train the generator on training images.
+
+    Args:
+        classes: of the data that they are from, where these are not the classifier's.
+        without: the class of which they hold none, where that was asked for.
+    """
     model.fit(learnt, context)
-    about = {} if others is None else {"data": {"images": len(learnt), "classes": list(others.spec.classes)}}
-    return Saved(model.state_dict(), {"latent_size": model.latent_size, **about})
+    info: dict[str, Any] = {"latent_size": model.latent_size}
+    if classes is not None:
+        info["data"] = {"images": len(learnt), "classes": list(classes)}
+    if without is not None:
+        info |= {"without": without, "images": len(learnt)}
+    health = model.health()
+    if health is not None:
+        info |= {"health": health.summary, "figures": dict(health.figures), "warning": health.warning}
+    return Saved(model.state_dict(), info)
 
 
 def gate(

@@ -17,6 +17,8 @@ from .runner import NotApplicable, Subject, globals_watched, require, rule, same
 Model = Generator[Any]
 
 CHANCE = 1 / SPEC.num_classes
+DRAWS = 20_000  # of the prior, to see whether steps keep it
+RARE = 5.0  # standard errors: what a kernel that keeps the prior shows once in a million times
 OBEYED = 0.6  # of the images have to show the class that the decoder was told
 
 
@@ -34,6 +36,10 @@ def _fitted(subject: Subject) -> Model:
 
 def _codes(model: Model, n: int, seed: int = 0) -> Tensor:
     return model.sample(n, rng_for(seed, "codes"))
+
+
+def _steps(model: Model, z: Tensor, seed: int = 0) -> tuple[Tensor, Tensor]:
+    return model.propose(z, rng_for(seed, "steps"), torch.ones(len(z)))
 
 
 def _told(subject: Subject, n: int) -> Tensor | None:
@@ -143,7 +149,8 @@ def decoding_repeats(subject: Subject) -> None:
 )
 def rows_do_not_mix(subject: Subject) -> None:
     model = _fitted(subject)
-    z, other, told = _codes(model, 6), 5 * _codes(model, 6, seed=1), _told(subject, 6)
+    z, other, told = _codes(model, 6), _codes(model, 6, seed=1), _told(subject, 6)
+    other = torch.where(model.valid(5 * other)[:, None], 5 * other, other)
     with torch.no_grad():
         alone, beside = model.decode(z, told)[:3], model.decode(torch.cat([z[:3], other[:3]]), told)[:3]
     gap = float((alone - beside).abs().max())
@@ -152,17 +159,67 @@ def rows_do_not_mix(subject: Subject) -> None:
 
 @rule(
     "generator",
-    says="prior draws depend on the given generator alone: the same seed repeats them, another changes them",
+    says="prior draws and steps depend on the given generator alone: the same seed repeats them, another changes them",
     why="a run would not repeat, or every step of a search would draw the same codes",
-    do="pass `generator=rng` to every draw in _sample",
+    do="pass `generator=rng` to every draw in _sample and _propose",
 )
 def sampling_is_seeded(subject: Subject) -> None:
-    model, draws = _fitted(subject), []
+    model, draws, steps = _fitted(subject), [], []
+    z = _codes(model, 40)
     for global_seed, seed in ((1, 0), (2, 0), (1, 1)):
         with isolated_global_rng(global_seed):
-            draws.append(_codes(model, 4, seed))
-    require(same(draws[0], draws[1]), "other draws for the same seed")
-    require(not same(draws[0], draws[2]), "the same draws for another seed")
+            steps.append(_steps(model, z, seed))
+            draws.append(_codes(model, 40, seed))
+    for what, found in (("draws", draws), ("steps", steps)):
+        require(same(found[0], found[1]), f"other {what} for the same seed")
+        require(not same(found[0], found[2]), f"the same {what} for another seed")
+
+
+@rule(
+    "generator",
+    says="prior draws have an image, and so has every step from them that is called valid, for one code as for many",
+    why="a search would stop with an error in the middle of a run, or judge an image that is none",
+    do="let _valid say False of codes that cannot be decoded, and draw no such codes in _sample",
+)
+def valid_codes_decode(subject: Subject) -> None:
+    model = _fitted(subject)
+    for n in (1, 200):
+        z = _codes(model, n)
+        require(model.valid(z).all(), f"{int((~model.valid(z)).sum())} of {n} prior draws are not valid")
+        after, _ = _steps(model, z)
+        after = after[model.valid(after)]
+        if len(after):
+            model.log_prior(after)
+            model.decode(after, _told(subject, len(after)))
+
+
+@rule(
+    "generator",
+    says="a random walk that starts from prior draws keeps the prior, and each step is as frequent as the way back",
+    why="a random walk would draw from another distribution than it says",
+    do="return log q(z | z') - log q(z' | z) from _propose, not the reverse, and let _log_prior be that of _sample",
+)
+def steps_keep_the_prior(subject: Subject) -> None:
+    model = _fitted(subject)
+    z = _codes(model, DRAWS)
+    after, log_ratio = _steps(model, z)
+    valid, gain = model.valid(after), torch.full((DRAWS,), -torch.inf)
+    gain[valid] = (model.log_prior(after[valid]) - model.log_prior(z[valid]) + log_ratio[valid]).detach()
+    accepted = torch.rand(DRAWS, generator=rng_for(0, "accepted")).log() < gain
+    require(accepted.any(), "no step that is accepted")
+    after = torch.where(accepted[:, None], after, z)
+    off = _asymmetry(z.double(), after.double())
+    require(off < RARE, f"steps and ways back that differ by {off:.0f} standard errors")
+
+
+def _asymmetry(z: Tensor, after: Tensor) -> float:
+    """By how many standard errors pairs of codes (n, d) are not exchangeable, in their means, squares and turns."""
+    unit = z.std(0, correction=0).clamp_min(1e-12)
+    here, there = (z - z.mean(0)) / unit, (after - z.mean(0)) / unit
+    turns = here * there.square() - here.square() * there
+    differences = torch.cat([there - here, there.square() - here.square(), turns], 1)
+    error = differences.std(0) / len(z) ** 0.5
+    return float((differences.mean(0).abs() / error.clamp_min(1e-12)).max())
 
 
 @rule(
@@ -209,6 +266,8 @@ def inputs_are_left_alone(subject: Subject) -> None:
     given = z.clone()
     model.decode(z, _told(subject, 4))
     model.log_prior(z)
+    model.valid(z)
+    _steps(model, z)
     if subject.provides("encode"):
         model.encode(*train.batch(slice(None, 4)))
     require(same(z, given), "changed codes")
@@ -217,7 +276,7 @@ def inputs_are_left_alone(subject: Subject) -> None:
 
 @rule(
     "generator",
-    says="decoding, encoding and sampling change no global state",
+    says="decoding, encoding, sampling and stepping change no global state",
     why="they run within other stages, whose numbers would change with them",
     do="draw from the given generator; use `with torch.no_grad():` rather than set_grad_enabled; set no threads",
 )
@@ -227,5 +286,7 @@ def globals_are_left_alone(subject: Subject) -> None:
         z = _codes(model, 3)
         model.decode(z, _told(subject, 3))
         model.log_prior(z)
+        model.valid(z)
+        _steps(model, z)
         if subject.provides("encode"):
             model.encode(*subject.known.splits.train.batch(slice(None, 3)))

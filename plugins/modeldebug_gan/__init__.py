@@ -1,0 +1,1 @@
+"""A generative adversarial network as the generator (Radford et al. 2016; Bayes-TrEx table 6)."""
