@@ -68,9 +68,9 @@ class Watched(Problem):
         super().__init__(PlantedGenerator(ComponentConfig(), SPEC), tested, origins, guide=guide, batch_size=64)
         self.asked = []
 
-    def _told(self, z, origin, condition):
-        self.asked.append((z.clone(), origin.clone()))
-        return super()._told(z, origin, condition)
+    def _told(self, z, asked):
+        self.asked.append((z.clone(), asked.origin.clone()))
+        return super()._told(z, asked)
 
 
 def run(searcher, problem, seed=0):

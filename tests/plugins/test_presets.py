@@ -66,3 +66,17 @@ def test_the_budget_paper_has_the_papers_numbers(preset, expected):
     assert len(corrector["lambdas"]) == 17
     assert c["clusterer"]["components"] == 100
     assert (c["regions"]["min_purity"], c["correction"]["rule"]) == (0.0, "validation")
+
+
+@pytest.mark.parametrize("preset", ["bayestrex", "bayestrex-tiny", "bayestrex-mnist", "bayestrex-fashion"])
+def test_every_part_of_a_bayestrex_preset_can_be_made_for_the_data(preset, tmp_path):
+    small = {} if preset in ("bayestrex", "bayestrex-tiny") else {"root": str(write_idx(tmp_path)), "validation": 50}
+    chosen = resolve(Registry.load(["bayestrex"]), ["bayestrex"], [Layer("test", {"dataset": small})], preset=preset)
+    found = check(chosen)
+    assert not found.warnings
+    assert {"generator bayestrex:vae-fc", "searcher bayestrex:smc"} <= set(found.components)
+
+
+def test_a_plugins_own_preset_comes_before_those_of_the_plugins_that_it_builds_on():
+    assert next(iter(Registry.load(["bayestrex"]).presets)) == "bayestrex"
+    assert next(iter(Registry.load(["defuse", "bayestrex"]).presets)) == "defuse"

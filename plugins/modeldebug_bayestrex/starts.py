@@ -1,0 +1,51 @@
+"""Where chains start: among prior draws, where the target is not hopeless."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from modeldebug import PluginError, Problem
+
+from .posterior import Codes, Posterior
+
+
+def likely_draws(problem: Problem, posterior: Posterior, *, chains: int, draws: int, rng: torch.Generator) -> Codes:
+    """For each target in turn, so many of its prior draws, chosen without replacement by their likelihood: where the
+    target is easily met a sample of the posterior, where it is not the draws that are nearest to it.
+
+    One query a draw; a draw serves every target where they share a prior.
+
+    Raises:
+        PluginError: no prior draw has an image.
+    """
+    count = len(problem.targets)
+    of = torch.arange(1 if posterior.shared else count).repeat_interleave(draws)
+    codes = posterior.draw(of, rng)
+    valid = problem.valid(codes.z).nonzero()[:, 0]
+    if not len(valid):
+        raise PluginError(
+            "no draw from the prior has an image",
+            got=f"{len(codes)} draws that the generator does not call valid",
+            fix="more draws, or a generator whose prior is that of its images",
+        )
+    misfit = torch.full((count, draws), torch.inf)
+    asked = codes.at(valid)
+    found = problem.misfit(asked.z, asked.target, condition=asked.condition, gradient=False)
+    if posterior.shared:
+        misfit[:, valid] = torch.stack([target.misfit(found.probs) for target in problem.targets])
+    else:
+        misfit.view(-1)[valid] = found.value
+    rows = _by_likelihood(-misfit / problem.sigma**2, chains, rng)
+    rows = rows if posterior.shared else rows + draws * torch.arange(count)[:, None]
+    chosen = codes.at(rows.reshape(-1))
+    return Codes(chosen.z, torch.arange(count).repeat_interleave(chains), chosen.condition)
+
+
+def _by_likelihood(log_weight: Tensor, size: int, rng: torch.Generator) -> Tensor:
+    """Columns (t, size) of log weights (t, n), drawn without replacement row by row; again from the first where there
+    are not enough of a weight above 0."""
+    gumbel = -torch.empty(log_weight.shape).exponential_(generator=rng).log()
+    order = (log_weight + gumbel).argsort(dim=1, descending=True, stable=True)
+    possible = log_weight.isfinite().sum(1, keepdim=True).clamp_min(1)
+    return order.gather(1, torch.arange(size) % possible)
