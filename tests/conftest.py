@@ -19,6 +19,8 @@ from modeldebug.results import STAGES
 EXTRA = ("guide", "auditor_2", "auditor_3")
 PLAIN_STAGES = tuple(stage for stage in STAGES if stage not in EXTRA)  # of a run without a guide or a second auditor
 
+INSPECTED = ("--target", "ambiguous:0,4", "--target", "class-excluded:1")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -41,6 +43,16 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Finished:
     """Made once; look, but change nothing (`run_copy` may be changed)."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     done = CliRunner().invoke(program, ["run", "--preset", "tiny", "--out", str(folder), "--json"])
+    assert done.exit_code == 0, done.output
+    return Finished(folder, done.stdout)
+
+
+@pytest.fixture(scope="session")
+def inspected(tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """An inspection of the preset `bayestrex-tiny`, made once; look, but change nothing."""
+    folder = tmp_path_factory.mktemp("inspected") / "it"
+    arguments = ["inspect", "--preset", "bayestrex-tiny", *INSPECTED, "--out", str(folder), "--json"]
+    done = CliRunner().invoke(program, arguments)
     assert done.exit_code == 0, done.output
     return Finished(folder, done.stdout)
 

@@ -21,11 +21,16 @@ from .contracts.clusterer import Clusterer as Clusterer
 from .contracts.corrector import Corrector as Corrector
 from .contracts.dataset import DatasetSource as DatasetSource
 from .contracts.generator import Generator as Generator
+from .contracts.generator import Health as Health
 from .contracts.labeler import Labeler as Labeler
 from .contracts.searcher import Searcher as Searcher
 from .contracts.searcher import State as State
+from .contracts.vae import EncoderDecoder as EncoderDecoder
+from .contracts.vae import VaeGenerator as VaeGenerator
 from .data import hold_out as hold_out
 from .data import split as split
+from .diagnostics import Diagnosis as Diagnosis
+from .diagnostics import Samples as Samples
 from .errors import ClassifierError as ClassifierError
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError
@@ -36,9 +41,14 @@ from .errors import RunFolderError as RunFolderError
 from .errors import WaitingForPeople as WaitingForPeople
 from .events import Event as Event
 from .hookspecs import hookimpl as hookimpl
+from .inspecting import Inspection as Inspection
+from .inspecting import inspect as inspect
+from .inspecting import open_inspection as open_inspection
 from .problem import Problem as Problem
 from .queries import Evaluation as Evaluation
 from .queries import GuideAnswer as GuideAnswer
+from .queries import Misfit as Misfit
+from .queries import Residuals as Residuals
 from .queries import Slope as Slope
 from .reading import as_images as as_images
 from .reading import as_labels as as_labels
@@ -46,8 +56,10 @@ from .reading import as_pixels as as_pixels
 from .rng import isolated_global_rng as isolated_global_rng
 from .rng import rng_for as rng_for
 from .rng import spawn as spawn
+from .targets import Target as Target
+from .training import epochs_left as epochs_left
+from .training import require_finite as require_finite
 from .training import train_network as train_network
-from .types import Answers as Answers
 from .types import Candidates as Candidates
 from .types import Clustering as Clustering
 from .types import CorrectedState as CorrectedState
@@ -55,10 +67,11 @@ from .types import DataSpec as DataSpec
 from .types import Failures as Failures
 from .types import ImageSet as ImageSet
 from .types import LabelledImages as LabelledImages
-from .types import LabelRequest as LabelRequest
 from .types import Origins as Origins
-from .types import Pending as Pending
 from .types import Region as Region
 from .types import Splits as Splits
+from .votes import Answers as Answers
+from .votes import LabelRequest as LabelRequest
+from .votes import Pending as Pending
 
 __version__: str

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 import torch
 
+from .aims import run_targets
 from .batches import in_batches, in_parts
 from .classifier import Classifier, detect_output
 from .component import ClassifierConfig
-from .config import ROLES, RunConfig
+from .config import RunConfig
 from .prepare import Prepared, make, prepare
+from .roles import ROLES
 from .types import ImageSet, Splits
 from .words import trained_on
 
@@ -101,7 +103,7 @@ def check(config: RunConfig, *, trust: bool = False) -> Findings:
     Raises:
         ModelDebugError: whatever would stop the run.
     """
-    prepared = prepare(config, trust=trust)
+    prepared = prepare(config, aims=run_targets, trust=trust)
     splits, classifier = prepared.splits, prepared.classifier
     seen = ("dataset", "classifier", "generator_data", "guide")  # shown by themselves
     others = [r for r in ROLES if r in config.choices and r not in seen]

@@ -160,8 +160,9 @@ def detect_output(classifier: Classifier, x: Tensor) -> Output:
     return "probabilities" if sums_to_one and bool((answer >= 0).all()) else "logits"
 
 
-def gradient(value: Tensor, inputs: Tensor, asked: Classifier) -> Tensor:
-    """The gradient of a classifier's answers, summed, with respect to what they were computed from.
+def gradient(value: Tensor, inputs: Tensor, asked: Classifier, *, keep: bool = False) -> Tensor:
+    """The gradient of a classifier's answers, summed, with respect to what they were computed from; `keep` what is
+    needed to ask for another one.
 
     Raises:
         ClassifierError: none goes back through the classifier.
@@ -171,7 +172,9 @@ def gradient(value: Tensor, inputs: Tensor, asked: Classifier) -> Tensor:
     >>> gradient(classifier.log_probs(x), x, classifier).shape
     torch.Size([3, 1, 8, 8])
     """
-    found = torch.autograd.grad(value.sum(), inputs, allow_unused=True)[0] if value.requires_grad else None
+    found = None
+    if value.requires_grad:
+        found = torch.autograd.grad(value.sum(), inputs, allow_unused=True, retain_graph=keep)[0]
     if found is None:
         raise ClassifierError(
             f"no gradient goes back through {asked.name}",

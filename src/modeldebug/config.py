@@ -11,42 +11,18 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from .component import KINDS, ComponentConfig, Kind, Preset, Settings
+from .completeness import check_complete, check_guide, check_targets
+from .component import ComponentConfig, Kind, Preset, Settings
 from .errors import ConfigError, nearest
-from .independence import check_judges
 from .registry import Registered, Registry, module_exists
+from .roles import NONE, OPTIONAL, ROLES, Role, flag, kind_of
 from .sections import SECTIONS, CoreSettings
 
-Role = Literal[
-    "dataset", "classifier", "generator_data", "generator", "searcher", "guide", "clusterer", "labeler", "auditor",
-    "auditor_2", "auditor_3", "corrector",
-]  # fmt: skip
-ROLES: tuple[Role, ...] = get_args(Role)
-AUDITORS: tuple[Role, ...] = ("auditor", "auditor_2", "auditor_3")  # the first one's word counts
-OPTIONAL: tuple[Role, ...] = ("generator_data", "guide", *AUDITORS)
-NONE = "none"  # what an optional role uses that is left empty, though the preset fills it
 INHERITED = "dataset"  # the source of a setting of `generator_data` that is the classifier's data set's own
-_KIND_OF: dict[Role, Kind] = {"generator_data": "dataset", "guide": "classifier"}
-_KIND_OF.update(dict.fromkeys(AUDITORS, "labeler"))
-
-
-def kind_of(role: Role) -> Kind:
-    """The kind of component that serves in a role: the auditor is a labeler, the generator's data are a data set, the
-    guide is a classifier."""
-    return _KIND_OF.get(role, role)  # type: ignore[arg-type]  # every other role is a kind
-
-
-def flag(role: str) -> str:
-    """The command line's option for a role.
-
-    >>> flag("generator_data")
-    '--generator-data'
-    """
-    return f"--{role.replace('_', '-')}"
 
 
 @dataclass(frozen=True)
@@ -162,11 +138,26 @@ def resolve(
     _inherit(merged, sources)
     core = _core({name: merged.get(name, {}) for name in SECTIONS})
     choices = {role: _choice(registry, role, merged[role]) for role in ROLES if role in merged}
-    _check_guide(choices, sources, registry)
+    check_guide(choices, sources, registry)
     name, advice = (chosen.name, chosen.advice) if chosen else (None, "")
     config = RunConfig(tuple(plugins), name, budget, core, choices, sources, advice, left_out)
-    _check_complete(config, registry)
+    check_complete(config, registry)
+    check_targets(config, registry)
     return config
+
+
+def chosen_before(
+    registry: Registry, role: Role, layers: Sequence[Layer], *, preset: str | None = None
+) -> Registered | None:
+    """The component that a preset and layers choose for a role, before others have their say; None where they do not.
+
+    Raises:
+        ConfigError: no such preset or component.
+    """
+    named = _preset(registry, preset)
+    merged, _ = merge([*preset_layers(named, _budget(named, layers)), *layers])
+    use = merged.get(role, {}).get("use")
+    return None if use in (None, NONE) else _find(registry, kind_of(role), str(use))
 
 
 def _preset(registry: Registry, name: str | None) -> Preset | None:
@@ -332,69 +323,3 @@ def validated(model: type[BaseModel], settings: Mapping[str, Any], *, where: str
             expected=first["msg"],
             plugin=plugin,
         ) from error
-
-
-def _check_guide(choices: dict[Role, Choice], sources: dict[str, str], registry: Registry) -> None:
-    """Refuse a guide that is the model under test, or that nobody asks. A preset's guide belongs to the preset's
-    searcher: where another one is chosen that asks none, the guide is left out."""
-    tested, guide, searcher = (choices.get(role) for role in ("classifier", "guide", "searcher"))
-    if guide is None or tested is None or searcher is None:
-        return
-    if not _can_be_guided(searcher.registered):
-        own = (name for name, source in sources.items() if not source.startswith("preset "))
-        given = next((name for name in own if name.startswith("guide.")), None)
-        if given is None:
-            del choices["guide"]
-            return
-        able = [r.name for r in registry.components("searcher") if _can_be_guided(r)]
-        raise ConfigError(
-            "a guide is chosen, and the searcher asks none: it would be trained for nothing",
-            got=f"{given} from {sources[given]}, searcher {searcher.registered.name}",
-            expected="a searcher that requires a guide or can use one" + (f": {', '.join(able)}" if able else ""),
-            fix="--guide none" + (f", or --searcher {able[0]}" if able else ", or another searcher"),
-            plugin=searcher.registered.name,
-        )
-    if guide.to_dict() == tested.to_dict():
-        able = [r.name for r in registry.components("classifier") if r != guide.registered]
-        raise ConfigError(
-            "the guide is the model under test: it is wrong where that is wrong, and sure of it",
-            got=f"{guide.registered.name} with the same settings in both roles",
-            expected="other settings, other weights or another component" + (f": {', '.join(able)}" if able else ""),
-            fix="--guide NAME, or --set guide.weights=FILE",
-            plugin=guide.registered.name,
-        )
-
-
-def _can_be_guided(searcher: Registered) -> bool:
-    return "guide" in searcher.component.requires | searcher.component.optional
-
-
-def _check_complete(config: RunConfig, registry: Registry) -> None:
-    for role in ROLES:
-        if role not in config.choices and role not in OPTIONAL:
-            raise ConfigError(
-                f"no component is chosen for the {role}",
-                got=f"plugins {', '.join(config.plugins)}, preset {config.preset}",
-                expected="one of: "
-                + (", ".join(r.name for r in registry.components(kind_of(role))) or "none is loaded"),
-                fix=f"add {flag(role)} NAME, or load a plugin with a preset: --plugins defuse,...",
-            )
-    check_judges({role: config.choices[role].to_dict() for role in ("labeler", *AUDITORS) if role in config.choices})
-    working = (choice for role, choice in config.choices.items() if role != "generator_data")
-    provided = {p for choice in working for p in choice.registered.component.provides}
-    provided |= {"guide"} & config.choices.keys()
-    for choice in config.choices.values():
-        missing = choice.registered.component.requires - provided
-        if missing:
-            able = [r.name for kind in KINDS for r in registry.components(kind) if missing <= r.component.provides]
-            if missing == {"guide"}:
-                able = [r.name for r in registry.components("classifier")]
-            raise ConfigError(
-                f"nothing in this run provides '{', '.join(sorted(missing))}', which the {choice.role} needs",
-                got=", ".join(c.registered.name for c in config.choices.values()),
-                expected=f"for example {', '.join(able)}" if able else None,
-                fix="add --guide NAME"
-                if missing == {"guide"}
-                else f"choose another {choice.role}, or a component that provides it",
-                plugin=choice.registered.name,
-            )

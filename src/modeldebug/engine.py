@@ -13,19 +13,20 @@ import torch
 from safetensors.torch import save
 
 from . import results
+from .aims import run_targets, startable
 from .classifier import Classifier, code_hash, model_hash
-from .config import AUDITORS, RunConfig
-from .context import Context
-from .data import data_hash
-from .errors import ModelDebugError, WaitingForPeople
+from .config import RunConfig
+from .estimate import WEIGHTS
 from .events import EventBus
-from .prepare import Made, Prepared, make, prepare
+from .prepare import Prepared, make, prepare
 from .problem import Problem
 from .report import render
-from .session import Session, StageReached, logging_to, threads
+from .roles import AUDITORS, OPTIONAL
+from .session import Session, conduct, threads
 from .stages import audit, correct, encode, evidence, generate, judges, regions, search
-from .store import RunStore, Saved
-from .types import DataSpec, Splits
+from .store import RunStore
+from .subject import classifier_under_test, moved, ready, trained_generator
+from .types import Splits
 
 
 def execute(
@@ -37,31 +38,18 @@ def execute(
         ModelDebugError: bad input, a component that fails, or people who are to be waited for; what was finished
             is kept.
     """
-    with store.locked(), logging_to(store):
-        session = Session(store, config, bus, until=until)
-        session.emit("run_started", message=f"run {store.path}")
-        status = "interrupted"
-        try:
-            prepared = prepare(config, trust=trust)
-            store.manifest["batch_size"] = prepared.classifier.batch_size
-            with threads(config.core.run.threads, prepared.splits.spec):
-                summary = _stages(session, prepared)
-            _write_results(store, summary)
-            status = "done"
-        except StageReached:
-            status = "stopped"
-            return
-        except WaitingForPeople:
-            status = "waiting"
-            raise
-        except ModelDebugError:
-            status = "failed"
-            raise
-        finally:
-            if store.manifest["status"] != status:
-                store.manifest["status"] = status
-                store.save_manifest()
-        session.emit("run_finished", data=summary, overall=1.0)
+    conduct(store, config, bus, partial(_run, trust=trust), until=until)
+
+
+def _run(session: Session, *, trust: bool) -> dict[str, Any]:
+    config, store = session.config, session.store
+    session.plan({stage: w for stage, w in WEIGHTS.items() if stage not in OPTIONAL or stage in config.choices})
+    prepared = prepare(config, aims=run_targets, trust=trust)
+    store.manifest["batch_size"] = prepared.classifier.batch_size
+    with threads(config.core.run.threads, prepared.splits.spec):
+        summary = _stages(session, prepared)
+    _write_results(store, summary)
+    return summary
 
 
 def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
@@ -72,19 +60,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
 
     # the data, and the classifier under test
     splits, spec = prepared.splits, prepared.splits.spec
-    module = prepared.classifier.module
-    facts = {"data": data_hash(splits), "model": model_hash(module), "code": code_hash(module)}
-    session.run_stage(
-        "data", lambda context: _describe(splits, facts["data"]), roles=("dataset",), facts={"data": facts["data"]}
-    )
-    trained = session.run_stage(
-        "classifier",
-        lambda context: _ready(prepared.tested, splits, context),
-        roles=("classifier",),
-        after=("data",),
-        facts=facts,
-    )
-    classifier = prepared.classifier.copy(trained.tensors)
+    classifier = classifier_under_test(session, prepared)
 
     # who keeps the search on the side where images are still what they should be: never the model under test
     guide = _guide(session, prepared)
@@ -93,27 +69,17 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     labeler = make(config, "labeler", spec)
     learned = session.run_stage(
         "labeler",
-        lambda context: judges.fit_labeler(_moved(labeler, device), splits, context, agreement=core.regions.agreement),
+        lambda context: judges.fit_labeler(moved(labeler, device), splits, context, agreement=core.regions.agreement),
         roles=("labeler",),
         after=("data",),
         facts={"agreement": str(core.regions.agreement)},
     )
     labeler.load_state_dict(learned.tensors)
-    _moved(labeler, device)
+    moved(labeler, device)
     auditors = _auditors(session, splits)
 
     # the generator of legitimate images, and whether its images can be trusted
-    others = prepared.generator_data
-    model = make(config, "generator", prepared.legitimate.spec)
-    fitted = session.run_stage(
-        "generator",
-        lambda context: generate.fit_generator(_moved(model, device), splits, others, context),
-        roles=("generator_data", "generator"),
-        after=("data",),
-        facts={} if others is None else {"generator_data": data_hash(others)},
-    )
-    model.load_state_dict(fitted.tensors)
-    _moved(model, device)
+    model = trained_generator(session, prepared)
     gated = session.run_stage(
         "gate",
         lambda context: generate.gate(
@@ -155,16 +121,34 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
         session.emit("warning", "origins", encoded.info["warning"])
     origins = encode.load_origins(encoded)
     searcher = make(config, "searcher", spec)
+    targets, rootless = startable(prepared.targets, origins.labels)
     problem = Problem(
-        model, classifier, origins, guide=guide, batch_size=batch_size, device=device, searcher=searcher.name
+        model,
+        classifier,
+        origins,
+        targets=targets,
+        sigma=core.search.sigma,
+        guide=guide,
+        batch_size=batch_size,
+        device=device,
+        searcher=searcher.name,
     )
     found = session.run_stage(
         "search",
-        lambda context: search.search(searcher, problem, context, settings=core.search, seed=seed),
+        lambda context: search.search(
+            searcher,
+            problem,
+            context,
+            settings=core.search,
+            seed=seed,
+            rootless=[target.described(spec.classes) for target in rootless],
+        ),
         roles=("searcher",),
         sections=("search", "run"),
         after=("origins", "generator", "classifier", *(() if guide is None else ("guide",))),
     )
+    if found.info["warning"]:
+        session.emit("warning", "search", found.info["warning"])
     failures = search.load_failures(found)
     audited = session.run_stage(
         "audit",
@@ -248,7 +232,7 @@ def _auditors(session: Session, splits: Splits) -> dict[str, audit.Auditor]:
             role,
             partial(
                 judges.fit_auditor,
-                _moved(labeler, session.device),
+                moved(labeler, session.device),
                 splits,
                 settings=session.config.core.audit,
                 role=role,
@@ -260,30 +244,8 @@ def _auditors(session: Session, splits: Splits) -> dict[str, audit.Auditor]:
         if fitted.info["warning"]:
             session.emit("warning", role, fitted.info["warning"])
         labeler.load_state_dict(fitted.tensors)
-        found[role] = audit.Auditor(_moved(labeler, session.device), fitted.info["threshold"])
+        found[role] = audit.Auditor(moved(labeler, session.device), fitted.info["threshold"])
     return found
-
-
-def _moved(component: Any, device: torch.device) -> Any:
-    component.to(device)
-    return component
-
-
-def _describe(splits: Splits, sha256: str) -> Saved:
-    parts = {part: getattr(splits, part) for part in ("train", "validation", "test")}
-    spec: DataSpec = splits.spec
-    return Saved(
-        {},
-        {
-            "shape": list(spec.shape),
-            "classes": list(spec.classes),
-            "images": {name: len(part) for name, part in parts.items()},
-            "per_class": {
-                name: part.labels.bincount(minlength=spec.num_classes).tolist() for name, part in parts.items()
-            },
-            "sha256": sha256,
-        },
-    )
 
 
 def _guide(session: Session, prepared: Prepared) -> Classifier | None:
@@ -294,23 +256,12 @@ def _guide(session: Session, prepared: Prepared) -> Classifier | None:
     module = made.classifier.module
     saved = session.run_stage(
         "guide",
-        lambda context: _ready(made, prepared.splits, context),
+        lambda context: ready(made, prepared.splits, context),
         roles=("guide",),
         after=("data",),
         facts={"model": model_hash(module), "code": code_hash(module)},
     )
     return made.classifier.copy(saved.tensors)
-
-
-def _ready(made: Made, splits: Splits, context: Context) -> Saved:
-    """Train a classifier where that is asked for, and measure it."""
-    classifier = made.classifier.copy()  # so that a restored run starts from the same module
-    if made.settings.train:
-        made.source._train(classifier.module, splits.without_test(), context)
-        classifier.module.eval()
-    accuracy = {part: classifier.accuracy(getattr(splits, part)) for part in ("train", "validation", "test")}
-    info = {"trained": made.settings.train, "output": classifier.output, "accuracy": accuracy}
-    return Saved({k: v.detach().clone() for k, v in classifier.state_dict().items()}, info)
 
 
 def _write_results(store: RunStore, summary: dict[str, Any]) -> None:

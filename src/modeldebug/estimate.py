@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
-# How long each stage takes, relative to the others: measured on digits. What a run measures itself comes over it.
-WEIGHTS = {
+# How long each stage of a run takes, relative to the others: measured on digits. What a run measures itself comes over
+# it.
+WEIGHTS: dict[str, float] = {
     "data": 1, "classifier": 5, "guide": 10, "labeler": 15, "auditor": 15, "auditor_2": 15, "auditor_3": 15,
     "generator": 20, "gate": 1, "origins": 1, "search": 10, "audit": 2, "clusters": 8, "regions": 1,
     "correction": 20, "evidence": 6,
@@ -15,9 +16,9 @@ WEIGHTS = {
 
 class Estimate:
     """How far a run is, and the time left. The stage at work is extrapolated from its own pace; those to come from
-    their weights, at the mean pace of those measured so far. `absent` are stages that the run does not have.
+    their weights, at the mean pace of those measured so far. `weights` are of the stages there are, in their order.
 
-    >>> estimate = Estimate(absent=["auditor_2", "auditor_3"])
+    >>> estimate = Estimate(WEIGHTS)
     >>> estimate.overall("data", 0.0), estimate.overall("evidence", 1.0)
     (0.0, 1.0)
     >>> estimate.finished("classifier", 50.0)
@@ -28,16 +29,17 @@ class Estimate:
     1.0
     """
 
-    def __init__(self, absent: Collection[str] = ()) -> None:
-        self._order = [stage for stage in WEIGHTS if stage not in absent]
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = weights
+        self._order = list(weights)
         self._seconds: dict[str, float] = {}
         self._stage = ""
         self._first: tuple[float, float] | None = None
 
     def overall(self, stage: str, done: float) -> float:
         """The share of the whole run that is done when this share of a stage is."""
-        before = sum(WEIGHTS[name] for name in self._order[: self._order.index(stage)])
-        return (before + WEIGHTS[stage] * done) / sum(WEIGHTS[name] for name in self._order)
+        before = sum(self._weights[name] for name in self._order[: self._order.index(stage)])
+        return (before + self._weights[stage] * done) / sum(self._weights.values())
 
     def finished(self, stage: str, seconds: float) -> None:
         """A stage has taken so long, in this process or an earlier one."""
@@ -59,13 +61,13 @@ class Estimate:
         measured = self._seconds if stage is None else {**self._seconds, self._stage: stage}
         if not measured:
             return None
-        pace = _pace(measured)
-        rest = sum(WEIGHTS[name] for name in self._order[self._order.index(self._stage) + 1 :])
-        own = pace * WEIGHTS[self._stage] if stage is None else stage
+        pace = self._pace(measured)
+        rest = sum(self._weights[name] for name in self._order[self._order.index(self._stage) + 1 :])
+        own = pace * self._weights[self._stage] if stage is None else stage
         return own * (1 - done) + pace * rest
 
-
-def _pace(measured: Mapping[str, float]) -> float:
-    """Seconds for a unit of weight: a geometric mean, so that one stage that is far off does not decide alone."""
-    logs = [WEIGHTS[name] * math.log(max(seconds, 1e-3) / WEIGHTS[name]) for name, seconds in measured.items()]
-    return math.exp(sum(logs) / sum(WEIGHTS[name] for name in measured))
+    def _pace(self, measured: Mapping[str, float]) -> float:
+        """Seconds for a unit of weight: a geometric mean, so that one stage that is far off does not decide alone."""
+        of = {name: self._weights[name] for name in measured}
+        logs = [of[name] * math.log(max(seconds, 1e-3) / of[name]) for name, seconds in measured.items()]
+        return math.exp(sum(logs) / sum(of.values()))

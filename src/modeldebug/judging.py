@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .types import Answers, Region, RegionStatus
+from .types import Region, RegionStatus
+from .votes import Answers
 
 GENUINE, THIRD_CLASS, DRIFT, ABSTAINED = range(4)
 JUDGEMENTS = ("genuine", "third_class", "drift", "abstained")

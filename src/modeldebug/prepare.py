@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +14,18 @@ from torch import nn
 from .batches import batch_size_for
 from .classifier import Classifier, detect_output, gradient, load_weights, model_hash
 from .component import ClassifierConfig, DatasetConfig
-from .config import Choice, Role, RunConfig
+from .config import Choice, RunConfig
 from .contracts.base import blamed
 from .contracts.classifier import ClassifierSource
 from .data import check_debuggable, chosen
 from .errors import ClassifierError, ConfigError, DataError, PluginError
 from .rng import derive_seed, isolated_global_rng, rng_for
+from .roles import Role
+from .targets import Target
 from .types import DataSpec, Splits
 
 MOST_CLASSES = 12  # more are not named in a message
+Aims = Callable[[RunConfig, DataSpec, Splits], tuple[Target, ...]]
 
 
 def resolve_device(name: str) -> torch.device:
@@ -80,6 +83,7 @@ class Prepared:
     generator_data: Splits | None  # what the generator learns from, where it is not the classifier's data
     tested: Made
     guide: Made | None
+    targets: tuple[Target, ...] = ()  # that the searcher pursues
 
     @property
     def classifier(self) -> Classifier:
@@ -92,8 +96,11 @@ class Prepared:
         return self.splits if self.generator_data is None else self.generator_data
 
 
-def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
+def prepare(config: RunConfig, *, aims: Aims, trust: bool = False) -> Prepared:
     """Load the data, make the classifier and the guide, and ask each once: every mismatch is found here.
+
+    Args:
+        aims: reads and checks what the searcher pursues, given the classifier's classes and the generator's data.
 
     Raises:
         DataError, ClassifierError, ConfigError: what does not fit, and what to do.
@@ -109,7 +116,7 @@ def prepare(config: RunConfig, *, trust: bool = False) -> Prepared:
         for made in (tested, guide):
             if made is not None:
                 _check_gradients(made.classifier, splits)
-    return Prepared(splits, others, tested, guide)
+    return Prepared(splits, others, tested, guide, aims(config, splits.spec, others or splits))
 
 
 def _made(config: RunConfig, role: Role, splits: Splits, *, trust: bool) -> Made:

@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from .batches import in_batches
 from .classifier import Classifier
 from .classifier import gradient as gradient_of
 from .contracts.generator import Generator
 from .errors import PluginError
-from .queries import Evaluation, GuideAnswer, Memory, Meter, Slope
-from .target import Misclassified
+from .pipeline import Pipeline
+from .queries import Asked, Evaluation, GuideAnswer, Memory, Meter, Misfit, Residuals, Slope, check_candidates
+from .targets import Target, margin, residuals
 from .tensors import check_tensor
 from .types import Candidates, Failures, Origins
 
 
 class Problem:
-    """What a searcher works on: a generator, a classifier, a target, and training codes to start from.
+    """What a searcher works on: a generator, a classifier, training codes to start from, and predictions to trigger.
 
     Args:
         generator: decodes codes into images.
         classifier: the model under test.
         origins: training images as codes.
-        target: what counts as a failure.
+        targets: predictions to trigger, for searchers that pursue some; of other searches, every prediction but the
+            expected one is a failure.
+        sigma: how closely targets are to be met: the standard deviation of their likelihoods.
         guide: another classifier that a searcher may ask whether an image is still what it should be.
         batch_size: images decoded and classified at a time.
         device: where the networks are.
@@ -44,65 +47,150 @@ class Problem:
         classifier: Classifier,
         origins: Origins,
         *,
-        target: Misclassified | None = None,
+        targets: Sequence[Target] = (),
+        sigma: float = 0.05,
         guide: Classifier | None = None,
         batch_size: int = 512,
         device: torch.device | None = None,
         searcher: str = "the searcher",
     ) -> None:
-        self._generator = generator
-        self._classifier = classifier
-        self._guide = guide
-        self._batch_size = batch_size
-        self._device = device or torch.device("cpu")
+        self._pipeline = Pipeline(generator, classifier, guide, batch_size, device or torch.device("cpu"))
         self._searcher = searcher
         self._memory = Memory()
         self.origins = origins
-        self.target = target or Misclassified()
+        self.targets = tuple(targets)
+        self.sigma = sigma
         self.meter = Meter()
         self.num_classes = classifier.spec.num_classes
 
     @property
     def latent_size(self) -> int:
         """d, the number of latent dimensions."""
-        return self._generator.latent_size
+        return self._pipeline.generator.latent_size
 
     @property
     def guided(self) -> bool:
         """Whether there is a guide to ask."""
-        return self._guide is not None
+        return self._pipeline.guide is not None
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(c, h, w)."""
-        return self._classifier.spec.shape
+        return self._pipeline.classifier.spec.shape
 
     def sample_prior(self, n: int, rng: torch.Generator) -> Tensor:
         """Codes (n, d) float32 from the generator's prior."""
-        return self._generator.sample(n, rng)
+        return self._pipeline.generator.sample(n, rng)
 
     def log_prior(self, z: Tensor) -> Tensor:
         """Log density (n,) of codes under the generator's prior, nats."""
-        return self._generator.log_prior(z)
+        return self._pipeline.generator.log_prior(z)
 
-    def evaluate(self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None) -> Evaluation:
+    def propose(self, z: Tensor, rng: torch.Generator, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """A random step of the generator's own kernel, and its log ratio: as `Generator.propose`. No query."""
+        return self._pipeline.generator.propose(z, rng, scale)
+
+    def valid(self, z: Tensor) -> Tensor:
+        """Which codes (n, d) stand for an image, (n,) bool; others are not to be asked about. No query."""
+        return self._pipeline.generator.valid(z)
+
+    def evaluate(
+        self,
+        z: Tensor,
+        *,
+        origin: Tensor | None = None,
+        condition: Tensor | None = None,
+        target: Tensor | None = None,
+    ) -> Evaluation:
         """Decode codes (n, d) float32 and ask the classifier: n queries.
 
         Args:
             origin: (n,) int64, the row of `origins` that each code comes from; its label is what is expected.
             condition: (n,) int64, the class told to a conditional decoder; the origin's by default.
+            target: (n,) int64, the row of `targets` that each code is for, which says what a failure is.
 
         Raises:
-            PluginError: codes, origins or conditions of another shape, dtype or range, or nothing says which label is
-                expected.
+            PluginError: codes, origins, conditions or targets of another shape, dtype or range, or nothing says which
+                label is expected.
             ClassifierError: the classifier raises, or answers with another shape, or NaN.
         """
-        condition = self._told(z, origin, condition)
-        probs, failing, images = self._ask(z, None, condition, self._expected(origin, condition))
-        return self._memory.keep(z, origin, condition, probs, failing, images)
+        asked = self._told(z, Asked(origin, condition, target))
+        probs, failing, images = self._ask(z, None, asked.condition, self._right(asked)[1])
+        return self._memory.keep(z, asked, probs, failing, images)
+
+    def misfit(
+        self,
+        z: Tensor,
+        target: Tensor,
+        *,
+        origin: Tensor | None = None,
+        condition: Tensor | None = None,
+        gradient: bool = True,
+    ) -> Misfit:
+        """How far predictions are from targets: -misfit / sigma^2 is the log-likelihood. 3 n queries, n without the
+        gradient. Nothing is remembered, so codes to propose are to be evaluated once more.
+
+        A guide, where there is one, has a say on targets that expect a label: it should be as sure of that label, as
+        the classifier should be of another.
+
+        Args:
+            z: (n, d) float32 codes.
+            target: (n,) int64, the row of `targets` for each.
+            origin, condition: as in `evaluate`.
+
+        Raises:
+            PluginError: as `evaluate`.
+            ClassifierError: as `evaluate`; or no gradient goes back through the classifier.
+
+        >>> from modeldebug.testing import known_problem
+        >>> from modeldebug.targets import Target
+        >>> problem = known_problem().problem(targets=[Target("ambiguous", (0, 1), (0.5, 0.5))])
+        >>> misfit = problem.misfit(torch.zeros(3, 2), torch.tensor([0, 0, 0]))
+        >>> misfit.value.shape, misfit.gradient.shape, problem.meter.queries
+        (torch.Size([3]), torch.Size([3, 2]), 9)
+        """
+        values, gradients, answers = [], [], []
+        with torch.set_grad_enabled(gradient):
+            for probs, gaps, doubt, code in self._pursued(z, Asked(origin, condition, target), gradient=gradient):
+                value = 0.5 * (gaps.square().sum(1) + (0 if doubt is None else doubt.square()))
+                if gradient:
+                    gradients.append(gradient_of(value, code, self._pipeline.classifier).cpu())
+                    self._spend(2 * len(code), 0 if doubt is None else 2 * len(code))
+                values.append(value.detach().cpu())
+                answers.append(probs.detach().cpu())
+        return Misfit(torch.cat(values), torch.cat(gradients) if gradient else None, torch.cat(answers))
+
+    def residuals(
+        self, z: Tensor, target: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None
+    ) -> Residuals:
+        """The same number by number, each with its gradient: (1 + 2 m) n queries, for m of them. So a sampler sees in
+        which directions the likelihood is narrow.
+
+        >>> from modeldebug.testing import known_problem
+        >>> from modeldebug.targets import Target
+        >>> problem = known_problem().problem(targets=[Target("ambiguous", (0, 1), (0.5, 0.5))])
+        >>> found = problem.residuals(torch.zeros(3, 2), torch.tensor([0, 0, 0]))
+        >>> found.value.shape, found.slope.shape, problem.meter.queries
+        (torch.Size([3, 2]), torch.Size([3, 2, 2]), 15)
+        """
+        values, slopes, answers = [], [], []
+        with torch.enable_grad():
+            for probs, gaps, doubt, code in self._pursued(z, Asked(origin, condition, target), gradient=True):
+                classifier, guide = self._pipeline.classifier, self._pipeline.guide
+                each, own = list(gaps.unbind(1)), []
+                own += [gradient_of(gap, code, classifier, keep=True) for gap in each]
+                self._spend(2 * len(each) * len(code), 0)
+                if doubt is not None and guide is not None:
+                    own.append(gradient_of(doubt, code, guide))
+                    self._spend(0, 2 * len(code))
+                    each.append(doubt)
+                slopes.append(torch.stack(own, 1).cpu())
+                values.append(torch.stack(each, 1).detach().cpu())
+                answers.append(probs.detach().cpu())
+        return Residuals(torch.cat(values), torch.cat(slopes), torch.cat(answers))
 
     def value_and_grad(self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None) -> Slope:
-        """The target's value and its gradient with respect to the codes: 3 n queries. It counts as an evaluation too.
+        """The margin and its gradient with respect to the codes: 3 n queries. It counts as an evaluation too.
 
         Raises:
             PluginError: as `evaluate`.
@@ -114,32 +202,31 @@ class Problem:
         >>> slope.value.shape, slope.gradient.shape, problem.meter.queries
         (torch.Size([3]), torch.Size([3, 2]), 9)
         """
-        condition = self._told(z, origin, condition)
-        expected = self._expected(origin, condition)
-        allowed = self.target.allowed(expected, self.num_classes)
+        asked = self._told(z, Asked(origin, condition))
+        allowed = self._right(asked)[1]
         values, gradients, probs, failing, images = [], [], [], [], []
-        self._classifier.module.eval()
+        classifier = self._pipeline.classifier
         with torch.enable_grad():
-            for rows, x, code in self._decoded_with_gradient(z, condition):
-                log_probs = self._classifier.log_probs(x)
-                value = self.target.value(log_probs, allowed[rows].to(self._device))
-                gradients.append(gradient_of(value, code, self._classifier).cpu())
+            for rows, x, code in self._pipeline.decoded(z, asked.condition, gradient=True):
+                log_probs = classifier.log_probs(x)
+                value = margin(log_probs, allowed[rows].to(x.device))
+                gradients.append(gradient_of(value, code, classifier).cpu())
                 values.append(value.detach().cpu())
                 probs.append(log_probs.detach().exp().cpu())
-                failing.append(~self._is_allowed(probs[-1], expected[rows]))
+                failing.append(~_is_allowed(probs[-1], allowed[rows]))
                 images.append(x.detach().cpu()[failing[-1]])
                 self.meter.failing += len(images[-1])
         self.meter.queries += 3 * len(z)
-        evaluation = self._memory.keep(z, origin, condition, torch.cat(probs), torch.cat(failing), images)
+        evaluation = self._memory.keep(z, asked, torch.cat(probs), torch.cat(failing), images)
         return Slope(torch.cat(values), torch.cat(gradients), evaluation)
 
     def margin(
         self, evaluation: Evaluation, *, origin: Tensor | None = None, condition: Tensor | None = None
     ) -> Tensor:
-        """The target's value (n,) float32 of what was evaluated with the same origins and conditions: no query."""
-        expected = self._expected(origin, self._condition(len(evaluation.probs), origin, condition))
+        """The margin (n,) float32 of what was evaluated with the same origins and conditions: no query."""
+        asked = self._filled(len(evaluation.probs), Asked(origin, condition))
         log_probs = evaluation.probs.clamp_min(torch.finfo(torch.float32).tiny).log()
-        return self.target.value(log_probs, self.target.allowed(expected, self.num_classes))
+        return margin(log_probs, self._right(asked)[1])
 
     def ask_guide(
         self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None, gradient: bool = False
@@ -157,22 +244,22 @@ class Problem:
         >>> problem.meter.queries, problem.meter.guide_queries
         (0, 3)
         """
-        if self._guide is None:
+        guide = self._pipeline.guide
+        if guide is None:
             raise PluginError(
                 "a searcher asks a guide, and there is none",
                 fix="choose one: --guide NAME; a searcher sees by problem.guided whether there is",
                 plugin=self._searcher,
             )
-        condition = self._told(z, origin, condition)
-        allowed = self.target.allowed(self._expected(origin, condition), self.num_classes)
+        asked = self._told(z, Asked(origin, condition))
+        allowed = self._right(asked)[1]
         answers, gradients = [], []
-        self._guide.module.eval()
         with torch.set_grad_enabled(gradient):
-            for rows, x, code in self._decoded_with_gradient(z, condition):
-                log_probs = self._guide.log_probs(x)
-                log_prob = log_probs.masked_fill(~allowed[rows].to(self._device), -torch.inf).amax(1)
+            for rows, x, code in self._pipeline.decoded(z, asked.condition, gradient=gradient):
+                log_probs = guide.log_probs(x)
+                log_prob = log_probs.masked_fill(~allowed[rows].to(x.device), -torch.inf).amax(1)
                 if gradient:
-                    gradients.append(gradient_of(log_prob, code, self._guide).cpu())
+                    gradients.append(gradient_of(log_prob, code, guide).cpu())
                 answers.append(log_prob.detach().cpu())
         self.meter.guide_queries += (3 if gradient else 1) * len(z)
         return GuideAnswer(torch.cat(answers), torch.cat(gradients) if gradient else None)
@@ -185,16 +272,17 @@ class Problem:
             ClassifierError: as `evaluate`.
         """
         z, origin = candidates.z, candidates.origin
+        asked = Asked(origin, candidates.condition, candidates.target)
         if candidates.evaluation is not None and len(candidates):
             z, probs, condition = self._memory.recall(candidates, candidates.evaluation, searcher)
-            expected = self._expected(origin, condition)
-            bad = ~self._is_allowed(probs, expected)
+            expected, allowed = self._right(replace(asked, condition=condition))
+            bad = ~_is_allowed(probs, allowed)
             images = self._memory.images(candidates.evaluation[bad], self.image_shape)
         else:
-            condition = self._condition(len(candidates), origin, candidates.condition)
-            expected = self._expected(origin, condition)
-            self._check(candidates, searcher)
-            probs, bad, parts = self._ask(z, candidates.x, condition, expected)
+            asked = self._filled(len(candidates), asked)
+            condition, (expected, allowed) = asked.condition, self._right(asked)
+            check_candidates(candidates, latent_size=self.latent_size, image_shape=self.image_shape, searcher=searcher)
+            probs, bad, parts = self._ask(z, candidates.x, condition, allowed)
             images = torch.cat(parts)
         self._memory = Memory()
         rows = torch.full((len(candidates),), -1) if origin is None else self.origins.index[origin]
@@ -202,7 +290,7 @@ class Problem:
         return Failures(
             x=images,
             probs=probs[bad],
-            allowed=self.target.allowed(expected, self.num_classes)[bad],
+            allowed=allowed[bad],
             expected=expected[bad],
             origin=rows[bad],
             log_prior=(nothing if z is None else self.log_prior(z))[bad],
@@ -212,85 +300,101 @@ class Problem:
             condition=None if condition is None else condition[bad],
         )
 
-    def _told(self, z: Tensor, origin: Tensor | None, condition: Tensor | None) -> Tensor | None:
-        """The class told to the decoder, once codes, origins and conditions are known to fit."""
-        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self._searcher)
-        return self._condition(len(z), origin, condition)
+    def answers(self, candidates: Candidates) -> Tensor:
+        """The classifier's probabilities (n, k) of candidates that were evaluated in this step: no query.
 
-    def _decoded_with_gradient(self, z: Tensor, condition: Tensor | None) -> Iterator[tuple[slice, Tensor, Tensor]]:
-        """Batch by batch: the rows, their images, and the codes that gradients go back to."""
-        for start in range(0, max(len(z), 1), self._batch_size):
-            rows = slice(start, start + self._batch_size)
-            code = z[rows].detach().to(self._device).requires_grad_()
-            told = None if condition is None else condition[rows].to(self._device)
-            yield rows, self._generator.decode(code, told), code
-
-    def _check(self, candidates: Candidates, searcher: str) -> None:
-        """Refuse codes that the generator, or images that the classifier, cannot be given."""
-        if candidates.z is not None:
-            shape = ("n", self.latent_size)
-            check_tensor("a candidate", candidates.z, shape=shape, dtype=torch.float32, plugin=searcher)
-        else:
-            check_tensor(
-                "a candidate image",
-                candidates.x,
-                shape=("n", *self.image_shape),
-                dtype=torch.float32,
-                low=0,
-                high=1,
-                plugin=searcher,
+        Raises:
+            PluginError: they were not, or are not what was evaluated under their ids.
+        """
+        if not len(candidates):
+            return torch.empty(0, self.num_classes)
+        if candidates.evaluation is None:
+            raise PluginError(
+                "a sampler's candidates do not say which evaluations they are",
+                got="Candidates without evaluation ids",
+                expected="the ids that problem.evaluate gave for the very codes, in the same step",
+                plugin=self._searcher,
             )
+        return self._memory.recall(candidates, candidates.evaluation, self._searcher)[1]
+
+    def _told(self, z: Tensor, asked: Asked) -> Asked:
+        """What is asked, with the class that the decoder is told, once codes and all else are known to fit."""
+        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self._searcher)
+        return self._filled(len(z), asked)
+
+    def _pursued(
+        self, z: Tensor, asked: Asked, *, gradient: bool
+    ) -> Iterator[tuple[Tensor, Tensor, Tensor | None, Tensor]]:
+        """Batch by batch: predictions (b, k), residuals (b, m) of each from its target, what the guide lacks to be sure
+        (b,) where it has a say, and the codes that gradients go back to."""
+        asked = self._told(z, asked)
+        assert asked.target is not None  # those who call this are given it
+        expected, allowed = self._right(asked)
+        has_a_say = self.guided and any(target.expected >= 0 for target in self.targets)
+        for rows, x, code in self._pipeline.decoded(z, asked.condition, gradient=gradient):
+            probs = self._pipeline.classifier.log_probs(x).exp()
+            gaps = residuals(self.targets, asked.target[rows], probs)
+            doubt = self._pipeline.doubt(x, expected[rows]) if has_a_say else None
+            self.meter.failing += int((~_is_allowed(probs.detach().cpu(), allowed[rows])).sum())
+            self._spend(len(code), len(code) if has_a_say else 0)
+            yield probs, gaps, doubt, code
+
+    def _spend(self, queries: int, guide_queries: int) -> None:
+        self.meter.queries += queries
+        self.meter.guide_queries += guide_queries
 
     def _ask(
-        self, z: Tensor | None, x: Tensor | None, condition: Tensor | None, expected: Tensor
+        self, z: Tensor | None, x: Tensor | None, condition: Tensor | None, allowed: Tensor
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """The classifier's answers (n, k) to images or decoded codes, which of them fail (n,), and the images of those.
 
         One batch at a time is decoded and classified: other images than failures are never held beyond their batch.
         """
         answers, failing, images = [], [], []
-        for start in range(0, max(len(expected), 1), self._batch_size):
-            rows = slice(start, start + self._batch_size)
-            codes, given, told = (None if t is None else t[rows] for t in (z, x, condition))
-            if given is None:
-                given = in_batches(self._generator.decode, self._batch_size, self._device, codes, told)
+        for rows, given, probs in self._pipeline.answered(len(allowed), z, x, condition):
             self.meter.queries += len(given)
-            answers.append(self._classifier.probs(given))
-            failing.append(~self._is_allowed(answers[-1], expected[rows]))
+            answers.append(probs)
+            failing.append(~_is_allowed(probs, allowed[rows]))
             images.append(given[failing[-1]])
             self.meter.failing += len(images[-1])
         return torch.cat(answers), torch.cat(failing), images
 
-    def _condition(self, n: int, origin: Tensor | None, condition: Tensor | None) -> Tensor | None:
-        """The class that the decoder is told: the given one, else the origin's, if origins have one."""
-        if origin is not None:
-            last = len(self.origins) - 1
-            check_tensor("origin", origin, shape=(n,), dtype=torch.int64, low=0, high=last, plugin=self._searcher)
-        if condition is not None:
-            last = self.num_classes - 1
-            check_tensor("condition", condition, shape=(n,), dtype=torch.int64, low=0, high=last, plugin=self._searcher)
-        if condition is None and origin is not None and self.origins.condition is not None:
-            return self.origins.condition[origin]
-        return condition
+    def _filled(self, n: int, asked: Asked) -> Asked:
+        """The same, checked, with the class that the decoder is told: the given one, else the origin's."""
+        highest = {
+            "origin": len(self.origins) - 1, "condition": self.num_classes - 1, "target": len(self.targets) - 1
+        }  # fmt: skip
+        for name, last in highest.items():
+            value = getattr(asked, name)
+            if value is not None:
+                check_tensor(name, value, shape=(n,), dtype=torch.int64, low=0, high=last, plugin=self._searcher)
+        if asked.condition is None and asked.origin is not None and self.origins.condition is not None:
+            return replace(asked, condition=self.origins.condition[asked.origin])
+        return asked
 
-    def _expected(self, origin: Tensor | None, condition: Tensor | None) -> Tensor:
-        """The label that the image of each code should get, (n,) int64: its origin's, else the class it was told."""
-        if origin is not None:
-            return self.origins.labels[origin]
-        if condition is not None:
-            return condition
-        raise PluginError(
-            "nothing says which label is expected of these codes",
-            got="codes without an origin or a condition",
-            expected="origins, or a conditional generator",
-            plugin=self._searcher,
-        )
-
-    def _is_allowed(self, probs: Tensor, expected: Tensor) -> Tensor:
-        return self.target.allowed(expected, self.num_classes).gather(1, probs.argmax(1, keepdim=True))[:, 0]
+    def _right(self, asked: Asked) -> tuple[Tensor, Tensor]:
+        """Of each code, the label that its image should get, (n,) int64, and which predictions are right, (n, k) bool:
+        as its target says; else its origin's label, else the class that the decoder was told."""
+        if asked.target is not None:
+            expected = torch.tensor([t.expected for t in self.targets])[asked.target]
+            return expected, torch.stack([t.allowed(self.num_classes) for t in self.targets])[asked.target]
+        label = asked.condition if asked.origin is None else self.origins.labels[asked.origin]
+        if label is None:
+            raise PluginError(
+                "nothing says which label is expected of these codes",
+                got="codes without an origin or a condition",
+                expected="origins, or a conditional generator",
+                plugin=self._searcher,
+            )
+        return label, torch.nn.functional.one_hot(label, self.num_classes).bool()
 
     def _distance(self, z: Tensor, origin: Tensor | None, nothing: Tensor) -> Tensor:
         if origin is None or self.origins.z is None:
             return nothing
         distance: Tensor = torch.linalg.vector_norm(z - self.origins.z[origin], dim=1)
         return distance
+
+
+def _is_allowed(probs: Tensor, allowed: Tensor) -> Tensor:
+    """Whether the class of each prediction (n, k) is among those that are right, (n,) bool."""
+    return allowed.gather(1, probs.argmax(1, keepdim=True))[:, 0]

@@ -81,12 +81,66 @@ class GuideAnswer:
     gradient: Tensor | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class Misfit:
+    """How far predictions are from targets.
+
+    Attributes:
+        value: (n,) float32, half the squared distance.
+        gradient: (n, d) float32 with respect to the codes, or None where it was not asked for.
+        probs: (n, k) float32, the predictions.
+
+    >>> Misfit(torch.zeros(1), None, torch.tensor([[0.1, 0.9]])).value
+    tensor([0.])
+    """
+
+    value: Tensor
+    gradient: Tensor | None
+    probs: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Residuals:
+    """How far predictions are from targets, number by number; half the sum of their squares is the misfit.
+
+    Attributes:
+        value: (n, m) float32, the largest m of any target; 0 where a target has fewer.
+        slope: (n, m, d) float32, their gradients with respect to the codes.
+        probs: (n, k) float32, the predictions.
+
+    >>> Residuals(torch.tensor([[0.6, 0.8]]), torch.zeros(1, 2, 5), torch.tensor([[0.1, 0.9]])).misfit
+    tensor([0.5000])
+    """
+
+    value: Tensor
+    slope: Tensor
+    probs: Tensor
+
+    @property
+    def misfit(self) -> Tensor:
+        """(n,)."""
+        return 0.5 * self.value.square().sum(1)
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What codes are asked about for: rows of origins and targets, and classes told to the decoder, (n,) int64 each.
+
+    >>> Asked(target=torch.tensor([0])).origin is None
+    True
+    """
+
+    origin: Tensor | None = None
+    condition: Tensor | None = None
+    target: Tensor | None = None
+
+
 @dataclass(eq=False)
 class Memory:
     """The evaluations of the current step, so that judging a candidate costs no second query; images of failures only.
 
     >>> memory, one = Memory(), torch.tensor([True])
-    >>> told = memory.keep(torch.zeros(1, 2), None, None, torch.tensor([[0.1, 0.9]]), one, [torch.zeros(1, 1, 8, 8)])
+    >>> told = memory.keep(torch.zeros(1, 2), Asked(), torch.tensor([[0.1, 0.9]]), one, [torch.zeros(1, 1, 8, 8)])
     >>> memory.images(told.id, (1, 8, 8)).shape
     torch.Size([1, 1, 8, 8])
     """
@@ -97,14 +151,14 @@ class Memory:
     probs: list[Tensor] = field(default_factory=list)
     condition: list[Tensor] = field(default_factory=list)
     origin: list[Tensor] = field(default_factory=list)
+    target: list[Tensor] = field(default_factory=list)
     count: int = 0
     failed: int = 0
 
     def keep(
         self,
         z: Tensor,
-        origin: Tensor | None,
-        condition: Tensor | None,
+        asked: Asked,
         probs: Tensor,
         failing: Tensor,
         images: list[Tensor],
@@ -116,8 +170,9 @@ class Memory:
             (self.z, z.detach().clone()),  # a searcher may go on with its own tensors as it likes
             (self.place, torch.where(failing, self.failed + failing.cumsum(0) - 1, -1)),
             (self.probs, probs),
-            (self.condition, nowhere if condition is None else condition.clone()),
-            (self.origin, nowhere if origin is None else origin.clone()),
+            (self.condition, nowhere if asked.condition is None else asked.condition.clone()),
+            (self.origin, nowhere if asked.origin is None else asked.origin.clone()),
+            (self.target, nowhere if asked.target is None else asked.target.clone()),
         ):
             store.append(rows)
         self.x += images
@@ -130,7 +185,8 @@ class Memory:
         proposed.
 
         Raises:
-            PluginError: ids that are not of this step, or come twice, or codes or origins other than the kept ones.
+            PluginError: ids that are not of this step, or come twice, or codes, origins or targets other than the kept
+                ones.
         """
         check_tensor("evaluation ids", rows, shape=("n",), dtype=torch.int64, plugin=searcher)
         if len(rows.unique()) < len(rows):  # type: ignore[no-untyped-call]  # torch does not annotate it
@@ -148,14 +204,17 @@ class Memory:
                 fix="take them from the Evaluation of the same step",
                 plugin=searcher,
             )
-        z, from_origin, told = (torch.cat(m)[rows] for m in (self.z, self.origin, self.condition))
+        z, from_origin, for_target, told = (
+            torch.cat(m)[rows] for m in (self.z, self.origin, self.target, self.condition)
+        )
         same = candidates.z is not None and torch.equal(candidates.z, z)
-        origin = candidates.origin
-        if not same or not torch.equal(from_origin, torch.full_like(rows, -1) if origin is None else origin):
+        for kept, given in ((from_origin, candidates.origin), (for_target, candidates.target)):
+            same = same and torch.equal(kept, torch.full_like(rows, -1) if given is None else given)
+        if not same:
             raise PluginError(
                 "a searcher's candidates are not what it evaluated under these ids",
                 got=describe(candidates.z),
-                expected="the very codes and origins that were given to evaluate",
+                expected="the very codes, origins and targets that were given to evaluate",
                 plugin=searcher,
             )
         condition = told if bool((told >= 0).all()) else None
@@ -172,3 +231,19 @@ class Memory:
             here = (place >= start) & (place < end)
             images[here] = part[place[here] - start]
         return images
+
+
+def check_candidates(
+    candidates: Candidates, *, latent_size: int, image_shape: tuple[int, int, int], searcher: str
+) -> None:
+    """Refuse codes that the generator, or images that the classifier, cannot be given.
+
+    Raises:
+        PluginError: another shape, dtype or range.
+    """
+    if candidates.z is not None:
+        shape: tuple[int | str, ...] = ("n", latent_size)
+        check_tensor("a candidate", candidates.z, shape=shape, dtype=torch.float32, plugin=searcher)
+        return
+    shape = ("n", *image_shape)
+    check_tensor("a candidate image", candidates.x, shape=shape, dtype=torch.float32, low=0, high=1, plugin=searcher)

@@ -96,7 +96,8 @@ class Registry:
     def presets(self) -> dict[str, Preset]:
         """Presets by name; where plugins share a name, the plugin named first wins."""
         named: dict[str, Preset] = {}
-        for _, preset in self._presets:
+        asked = list(self._sources)  # a plugin stands before those that it builds on
+        for _, preset in sorted(self._presets, key=lambda offered: asked.index(offered[0])):
             named.setdefault(preset.name, preset)
         return named
 

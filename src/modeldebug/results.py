@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .judging import JUDGEMENTS
 from .store import RunStore
+from .targets import read_targets
+from .types import DataSpec
 
 STAGES = (
     "data", "classifier", "guide", "labeler", "auditor", "auditor_2", "auditor_3", "generator", "gate",
@@ -15,11 +17,15 @@ STAGES = (
 
 
 def summarise(store: RunStore) -> dict[str, Any]:
-    """The results of a finished run, from its stages' figures.
+    """The results of a finished run or inspection, from its stages' figures.
 
     The keys are documented in docs/results.md; they are added to, never renamed.
     """
-    info = {stage: store.load_stage(stage).info for stage in STAGES if store.finished(stage)}
+    info = {stage: store.load_stage(stage).info for stage in store.manifest["stages"]}
+    return {"kind": store.kind} | (_of_run(store, info) if store.kind == "run" else _of_inspection(store, info))
+
+
+def _of_run(store: RunStore, info: Mapping[str, Any]) -> dict[str, Any]:
     correction = info["correction"]
     done = correction["skipped"] is None
     control, regions, alone = (_chosen(correction, g) for g in ("control", "regions", "failures_alone"))
@@ -28,8 +34,11 @@ def summarise(store: RunStore) -> dict[str, Any]:
     searched = {k: info["search"][k] for k in ("queries", "origins", "found", "failures", "distinct_origins")}
     searched |= {k: info["search"][k] for k in ("guide_queries", "failing", "without_origin", "without_code")}
     searched |= {k: info["origins"][k] for k in ("considered", "screening_queries")}
-    seconds = {stage: store.manifest["stages"][stage]["seconds"] for stage in info}
-    warnings = {stage: w for stage in info if (w := info[stage].get("warning"))}
+    targets = info["search"]["targets"]
+    searched |= {
+        "stopped": info["search"]["stopped"],
+        "targets": None if targets is None else _described(targets, info["data"]["classes"]),
+    }
     return {
         "test_accuracy": {
             "before": info["classifier"]["accuracy"]["test"],
@@ -62,6 +71,44 @@ def summarise(store: RunStore) -> dict[str, Any]:
         "auditor_agreement": info["audit"]["agreement"],
         "lambda": _get(regions, "strength"),
         "correction_skipped": correction["skipped"],
+        **_circumstances(store, info),
+    }
+
+
+def _of_inspection(store: RunStore, info: Mapping[str, Any]) -> dict[str, Any]:
+    classes, config = info["data"]["classes"], store.manifest["config"]
+    sampled = {stage: own for stage, own in info.items() if stage.startswith("samples")}
+    targets = [
+        {**target, "generator": stage.replace("samples", "generator"), "stopped": own["stopped"]}
+        for stage, own in sampled.items()
+        for target in _described(own["targets"], classes)
+    ]
+    return {
+        "classes": classes,
+        "targets": targets,
+        "reached": sum(target["reached"] for target in targets),
+        "sampler": config["searcher"]["use"],
+        "sigma": config["search"]["sigma"],
+        "queries": sum(own["queries"] for own in sampled.values()),
+        "test_accuracy": info["classifier"]["accuracy"]["test"],
+        "generator_data": _generator_data(store, info[targets[0]["generator"]].get("data")),
+        **{k: info["evidence"][k] for k in ("test_set", "fid", "kid")},
+        **_circumstances(store, info),
+    }
+
+
+def _described(targets: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Diagnoses of targets, with the names of their classes."""
+    numbered = DataSpec((1, 1, 1), tuple(map(str, range(len(classes)))))
+    read = read_targets([target["target"] for target in targets], numbered)
+    return [{**target, "described": own.described(classes)} for target, own in zip(targets, read, strict=True)]
+
+
+def _circumstances(store: RunStore, info: Mapping[str, Any]) -> dict[str, Any]:
+    """Warnings, times, and what decided the figures."""
+    seconds = {stage: store.manifest["stages"][stage]["seconds"] for stage in info}
+    warnings = {stage: w for stage in info if (w := info[stage].get("warning"))}
+    return {
         "warnings": list(warnings.values()),
         "warning_stages": list(warnings),
         "seconds": {"total": round(sum(seconds.values()), 3), **seconds},
@@ -93,7 +140,7 @@ def _generator_data(store: RunStore, learnt: Mapping[str, Any] | None) -> dict[s
 
 
 def _chosen(correction: Mapping[str, Any], group: str) -> Mapping[str, Any] | None:
-    if correction["skipped"] is not None:
+    if correction["skipped"] is not None or correction[group]["chosen"] is None:
         return None
     chosen: Mapping[str, Any] = correction[group]["states"][correction[group]["chosen"]]
     return chosen

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .config import ROLES, kind_of
 from .registry import Registry
+from .roles import ROLES, kind_of
 from .sections import CoreSettings
 
 

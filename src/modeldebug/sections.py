@@ -39,6 +39,21 @@ class SearchSection(ComponentConfig):
         description="search from all of these, as in the paper, or from those that the classifier gets right as they "
         "are and, encoded and decoded again, still gets right: so every failure is the search's own",
     )
+    targets: tuple[str, ...] = Field(
+        (),
+        description='predictions to trigger, such as ["class-excluded:1"], for searchers that pursue some; if empty, '
+        "misclassified: for each class, any other one with confidence",
+    )
+    sigma: float = Field(
+        0.05, gt=0, description="standard deviation of the targets' likelihoods (Bayes-TrEx, equation 2)"
+    )
+    ess: float | None = Field(None, gt=0, description="stop once every target has this effective sample size")
+    rhat: float | None = Field(None, gt=1, description="stop once every target has a rank R-hat of at most this")
+    queries: int | None = Field(
+        None,
+        ge=1,
+        description="stop after the step in which so many queries were spent; in an inspection, for each generator",
+    )
     max_failures: int = Field(50_000, ge=1, description="keep at most so many failures, drawn at random (AAAI 4.1)")
 
 
@@ -104,6 +119,10 @@ class ReportSection(ComponentConfig):
     samples: int = Field(12, ge=1, description="samples shown of each region")
     tsne: int = Field(600, ge=0, description="training codes and failures in the t-SNE picture, each; 0 for none")
     regions: int = Field(40, ge=1, description="at most so many regions as galleries, the largest first")
+    images: int = Field(30, ge=1, description="of an inspection: samples shown of each target (Bayes-TrEx, figure 15)")
+    draws: int = Field(1000, ge=1, description="of an inspection: prior draws of each generator, to compare with")
+    galleries: int = Field(12, ge=1, description="of an inspection: targets with a gallery that is open")
+    maps: int = Field(2, ge=0, description="of an inspection: samples of those with SmoothGrad maps (extra explain)")
 
 
 class CoreSettings(BaseModel):

@@ -17,14 +17,15 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from .config import OPTIONAL, Role, RunConfig
+from .config import RunConfig
 from .context import Context
-from .errors import RunFolderError
+from .errors import ModelDebugError, RunFolderError, WaitingForPeople
 from .estimate import Estimate
 from .events import Event, EventBus, Kind
 from .prepare import blamed_on, resolve_device
 from .rng import derive_seed, isolated_global_rng, rng_for
-from .store import FORMAT, RunStore, Saved
+from .roles import Role
+from .store import FORMAT, FolderKind, RunStore, Saved
 from .types import DataSpec
 
 SMALL_IMAGE = 16 * 16  # pixels
@@ -44,7 +45,11 @@ class Session:
         self.device = resolve_device(config.core.run.device)
         self.keys: dict[str, str] = {}
         self._reused = _reused(store)
-        self._estimate = Estimate(absent=[role for role in OPTIONAL if role not in config.choices])
+        self._estimate = Estimate({})
+
+    def plan(self, weights: Mapping[str, float]) -> None:
+        """Say which stages there will be, in their order, and how long each takes relative to the others."""
+        self._estimate = Estimate(weights)
 
     def emit(self, kind: Kind, stage: str | None = None, message: str = "", **values: Any) -> None:
         self.bus.emit(Event(kind, str(self.store.path), stage, message, **values))
@@ -154,10 +159,52 @@ def _reused(store: RunStore) -> RunStore | None:
         return None
 
 
-def new_manifest(config: RunConfig) -> dict[str, Any]:
-    """What is known of a run before any work."""
+def conduct(
+    store: RunStore,
+    config: RunConfig,
+    bus: EventBus,
+    work: Callable[[Session], dict[str, Any]],
+    *,
+    until: str | None = None,
+) -> None:
+    """Do what is to be done in a run folder, with its lock and its log: the folder says afterwards how it ended.
+
+    Args:
+        work: does the stages, writes what is drawn from them, and gives the results.
+        until: go no further than this stage.
+
+    Raises:
+        ModelDebugError: bad input, a component that fails, or people who are to be waited for; what was finished
+            is kept.
+    """
+    with store.locked(), logging_to(store):
+        session = Session(store, config, bus, until=until)
+        session.emit("run_started", message=f"run {store.path}")
+        status = "interrupted"
+        try:
+            summary = work(session)
+            status = "done"
+        except StageReached:
+            status = "stopped"
+            return
+        except WaitingForPeople:
+            status = "waiting"
+            raise
+        except ModelDebugError:
+            status = "failed"
+            raise
+        finally:
+            if store.manifest["status"] != status:
+                store.manifest["status"] = status
+                store.save_manifest()
+        session.emit("run_finished", data=summary, overall=1.0)
+
+
+def new_manifest(config: RunConfig, kind: FolderKind = "run") -> dict[str, Any]:
+    """What is known of a run, or of an inspection, before any work."""
     names = (*DECIDING, "pluggy", "pydantic", "safetensors")
     return {
+        "kind": kind,
         "status": "new",
         "created": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "folder": str(Path.cwd()),

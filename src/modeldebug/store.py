@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import filelock
 import torch
@@ -29,8 +29,9 @@ from torch import Tensor
 
 from .errors import RunFolderError
 
-FORMAT = 3  # raised whenever a stage writes something else, or other networks read it
+FORMAT = 4  # raised whenever a stage writes something else, or other networks read it
 CHECKPOINT_SECONDS = 10.0
+FolderKind = Literal["run", "inspection"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +63,12 @@ class RunStore:
     def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
         self.path = path
         self.manifest = manifest
+
+    @property
+    def kind(self) -> FolderKind:
+        """Whether the folder holds a run or an inspection."""
+        kind: FolderKind = self.manifest["kind"]
+        return kind
 
     @staticmethod
     def create(path: Path, manifest: Mapping[str, Any]) -> RunStore:

@@ -156,6 +156,8 @@ class Candidates:
         condition: (n,) int64 or None.
         origin: (n,) int64, rows of `Origins`, or None for draws from the prior.
         evaluation: (n,) int64, ids from `Problem.evaluate`: judging these costs no further query.
+        target: (n,) int64, rows of `Problem.targets`, or None for searchers that pursue none.
+        chain: (n,) int64, which independent chain or population each is from, for samplers; in the order of drawing.
 
     Raises:
         PluginError: both or neither of `z` and `x`, or fields with different numbers of rows.
@@ -169,6 +171,8 @@ class Candidates:
     condition: Tensor | None = None
     origin: Tensor | None = None
     evaluation: Tensor | None = None
+    target: Tensor | None = None
+    chain: Tensor | None = None
 
     def __post_init__(self) -> None:
         given = [len(v) for v in vars(self).values() if v is not None]
@@ -260,60 +264,6 @@ class Clustering:
 
     def __len__(self) -> int:
         return len(self.weights)
-
-
-@dataclass(frozen=True, eq=False)
-class LabelRequest:
-    """Images to be labelled, and nothing that gives the classifier's prediction away.
-
-    Attributes:
-        id: names the request; a labeler that pends finds its answers again by it.
-        x: (n, c, h, w) float32 in [0, 1].
-        spec: the classes to choose from.
-        group: (n,) int64, images of one group (a region) belong together; -1 for none.
-
-    >>> spec = DataSpec(shape=(1, 8, 8), classes=("zero", "one"))
-    >>> LabelRequest("regions", torch.zeros(2, 1, 8, 8), spec, group=torch.tensor([0, 0])).spec.classes
-    ('zero', 'one')
-    """
-
-    id: str
-    x: Tensor
-    spec: DataSpec
-    group: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """Votes on each image; the core aggregates them.
-
-    Attributes:
-        votes: (n, annotators) int64: a class, -1 for "none of the above", -2 for not asked.
-        confidence: (n,) float32 in [0, 1], how sure a program is of the answer that its votes give; None for people,
-            and programs that cannot say.
-
-    >>> Answers(torch.tensor([[3, 3, -1], [5, -1, -2]])).votes.shape
-    torch.Size([2, 3])
-    """
-
-    votes: Tensor
-    confidence: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Pending:
-    """The labeler has to wait for people.
-
-    Attributes:
-        waiting: how many images still wait for votes.
-        how: what a person should type next.
-
-    >>> Pending(waiting=12, how="modeldebug resume runs/first").waiting
-    12
-    """
-
-    waiting: int
-    how: str
 
 
 RegionStatus = Literal["kept", "correct", "mixed", "unlabelled"]

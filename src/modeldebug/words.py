@@ -124,6 +124,31 @@ def agreement_said(pair: Mapping[str, Any]) -> str:
     )
 
 
+def extra_missing(package: str, extra: str) -> str:
+    """What the evidence of an inspection lacks, and how it comes by it.
+
+    >>> extra_missing("captum", "explain")
+    "captum is not installed: pip install 'modeldebug[explain]', then modeldebug resume FOLDER --redo evidence"
+    """
+    return (
+        f"{package} is not installed: pip install 'modeldebug[{extra}]', then modeldebug resume FOLDER --redo evidence"
+    )
+
+
+def not_reached(target: Mapping[str, Any]) -> str:
+    """A target that was not reached, and how far it was from that.
+
+    >>> not_reached({"described": "ambiguous:4,9", "error": 0.0312, "rhat": 1.314})
+    'ambiguous:4,9 (error 0.031, R-hat 1.31)'
+    >>> not_reached({"described": "uniform", "error": None, "rhat": None})
+    'uniform (no samples)'
+    """
+    if target["error"] is None:
+        return f"{target['described']} (no samples)"
+    rhat = DASH if target["rhat"] is None else f"{target['rhat']:.2f}"
+    return f"{target['described']} (error {target['error']:.3f}, R-hat {rhat})"
+
+
 def rootless(search: Mapping[str, Any]) -> bool:
     """Whether no failure of a search was made from a training image."""
     return bool(search["failures"]) and search["without_origin"] == search["failures"]
@@ -207,6 +232,15 @@ def nothing_searched(search: Mapping[str, Any]) -> str:
         return f"Nothing was searched: of {drawn} none is right from the start; to find that out took {screened}."
     before = f"; {screened} went to choosing where to start" if search["screening_queries"] else ""
     return f"Nothing was searched: the search put no image to the classifier{before}."
+
+
+def poor_generator(results: Mapping[str, Any]) -> bool:
+    """Whether a warning speaks of the generator, in training or at the gate.
+
+    >>> poor_generator({"warning_stages": ["auditor"]}), poor_generator({"warning_stages": ["auditor", "gate"]})
+    (False, True)
+    """
+    return not {"generator", "gate"}.isdisjoint(results["warning_stages"])
 
 
 def weak_guide(guide: float | None, classifier: float) -> str:

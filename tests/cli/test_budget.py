@@ -9,8 +9,8 @@ import pytest
 
 import modeldebug
 from modeldebug import Run
-from modeldebug.api import restore_config
 from modeldebug.config import RunConfig
+from modeldebug.folders import restore_config
 from modeldebug.store import RunStore
 
 from ..engine.planted import SETTINGS

@@ -7,7 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from modeldebug.cli import options
-from modeldebug.config import ROLES
+from modeldebug.roles import ROLES
 
 from .conftest import Invoke
 

@@ -26,6 +26,7 @@ def results(**changes: Any) -> dict[str, Any]:
     search = {
         "queries": 1000, "guide_queries": None, "origins": 90, "found": 50, "failures": 40, "distinct_origins": 12,
         "failing": 60, "without_origin": 0, "without_code": 0, "considered": 90, "screening_queries": 0,
+        "stopped": None, "targets": None,
         "genuine": 20, "third_class": 4, "drift": 12, "abstained": 4, "genuine_origins": 9,
         "shares": {
             "genuine": {"share": 0.5, "low": 0.312, "high": 0.688},
@@ -36,6 +37,7 @@ def results(**changes: Any) -> dict[str, Any]:
     }  # fmt: skip
     columns = {"before": 0.97, "after": 0.968, "control": 0.972, "failures_alone": 0.96}
     return {
+        "kind": "run",
         "test_accuracy": columns,
         "region_accuracy": columns | {"before": 0.1, "after": 0.99},
         "region_purity": 0.91,
@@ -173,7 +175,11 @@ def test_a_guide_that_errs_more_often_than_the_classifier_is_told_as_such() -> N
 
 
 def test_only_the_generators_own_warning_is_blamed_on_the_generator() -> None:
-    for stages, blamed in ((["auditor", "origins"], False), (["auditor", "gate"], True)):
+    for stages, blamed in (
+        (["auditor", "origins"], False),
+        (["auditor", "gate"], True),
+        (["generator", "origins"], True),
+    ):
         headline = summarise(found_nothing() | {"warnings": ["one", "two"], "warning_stages": stages}).headline
         assert ("generator's fault" in headline) == blamed
         assert ("good outcome" in headline) != blamed
@@ -303,5 +309,19 @@ def test_the_guide_is_named_and_its_queries_stand_beside_the_classifiers() -> No
     assert facts["guide"] == "labelers:ensemble: 98.1 % of the test images right"
     assert "guide" not in dict(summarise(results()).facts)
     found = {"queries": 10, "guide_queries": 7, "found": 3, "failures": 3, "origins": 5, "distinct_origins": 2}
-    found |= {"without_origin": 0, "without_code": 0}
+    found |= {"without_origin": 0, "without_code": 0, "targets": None}
     assert stage_result("search", found) == "3 failures in 10 queries (and 7 of the guide), from 2 of 5 training images"
+
+
+def test_targets_that_a_run_did_not_reach_are_named() -> None:
+    one = {"described": "misclassified:4", "reached": True, "error": 0.01, "rhat": 1.01}
+    other = {"described": "misclassified:9", "reached": False, "error": 0.2412, "rhat": 1.372}
+    search = results()["search"]
+    assert "targets" not in dict(summarise(results()).facts)
+    for targets, said in (
+        ([one], "1 of 1 target reached"),
+        ([one, other], "1 of 2 targets reached; not misclassified:9 (error 0.241, R-hat 1.37)"),
+    ):
+        assert dict(summarise(results(search=search | {"targets": targets})).facts)["targets"] == said
+    found = search | {"queries": 10, "targets": [one, other]}
+    assert stage_result("search", found).endswith("; 1 of 2 targets reached")

@@ -42,6 +42,7 @@ def never(*args):
 def make_registry():
     """A plugin `p` with one component `k` a kind, and a preset of them; a searcher more, and one that needs much."""
     found, source = Registry(), Source("p", "a-distribution", "1.0")
+    found._sources["p"] = source
     for kind in KINDS:
         provides = frozenset({"encode"}) if kind == "generator" else frozenset()
         settings = Classifying if kind == "classifier" else Settings

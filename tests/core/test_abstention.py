@@ -5,7 +5,7 @@ import torch
 
 from modeldebug.judging import abstention_threshold, labels_of
 from modeldebug.rng import rng_for
-from modeldebug.types import Answers
+from modeldebug.votes import Answers
 
 
 def planted(n, wrong_below, share=0.5):

@@ -2,8 +2,9 @@ import pytest
 from configured import OtherSettings, Settings, make_registry, never, resolved
 
 from modeldebug import Component, ConfigError
-from modeldebug.config import OPTIONAL, ROLES, Layer, parse_assignment, read_file, resolve
+from modeldebug.config import Layer, parse_assignment, read_file, resolve
 from modeldebug.registry import Registry, Source
+from modeldebug.roles import OPTIONAL, ROLES
 from modeldebug.schema import json_schema
 from modeldebug.sections import SECTIONS
 

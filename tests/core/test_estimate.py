@@ -8,7 +8,7 @@ from modeldebug.results import STAGES
 
 def told(seconds, parts=20):
     """What is said to be left, and what is, at each report of a run whose stages take so long."""
-    estimate, now, said = Estimate(), 0.0, []
+    estimate, now, said = Estimate(WEIGHTS), 0.0, []
     for stage, took in seconds.items():
         estimate.started(stage)
         for part in range(1, parts + 1):
@@ -18,12 +18,16 @@ def told(seconds, parts=20):
     return said
 
 
+def without(*absent):
+    return {stage: weight for stage, weight in WEIGHTS.items() if stage not in absent}
+
+
 def test_there_is_a_weight_for_every_stage():
     assert tuple(WEIGHTS) == STAGES
 
 
 def test_share_of_the_run_grows_from_stage_to_stage_to_the_whole():
-    shares = [Estimate().overall(stage, done) for stage in STAGES for done in (0.0, 0.5, 1.0)]
+    shares = [Estimate(WEIGHTS).overall(stage, done) for stage in STAGES for done in (0.0, 0.5, 1.0)]
     assert shares == sorted(shares)
     assert (shares[0], shares[-1]) == (0.0, 1.0)
 
@@ -43,11 +47,11 @@ def test_a_stage_a_hundred_times_as_long_as_its_weight_says_is_extrapolated_from
 
 
 def test_a_stage_that_the_run_does_not_have_takes_no_time_and_no_share():
-    estimate = Estimate(absent=["auditor_2", "auditor_3"])
+    estimate = Estimate(without("auditor_2", "auditor_3"))
     assert estimate.overall("auditor", 1.0) == estimate.overall("generator", 0.0)
     left = {}
     for absent in ((), ("auditor_3",)):
-        estimate = Estimate(absent)
+        estimate = Estimate(without(*absent))
         estimate.finished("labeler", float(WEIGHTS["labeler"]))
         estimate.started("auditor")
         left[absent] = estimate.left(0.0, now=0.0)
@@ -55,13 +59,13 @@ def test_a_stage_that_the_run_does_not_have_takes_no_time_and_no_share():
 
 
 def test_nothing_is_said_before_anything_is_measured():
-    estimate = Estimate()
+    estimate = Estimate(WEIGHTS)
     estimate.started("data")
     assert estimate.left(0.5, 10.0) is None
 
 
 def test_a_stage_resumed_from_its_checkpoint_does_not_seem_faster_than_it_is():
-    estimate = Estimate()
+    estimate = Estimate(WEIGHTS)
     estimate.finished("correction", 20.0)
     estimate.started("evidence")
     estimate.left(0.90, now=1.0)
@@ -69,7 +73,7 @@ def test_a_stage_resumed_from_its_checkpoint_does_not_seem_faster_than_it_is():
 
 
 def test_what_an_earlier_process_measured_counts():
-    estimate = Estimate()
+    estimate = Estimate(WEIGHTS)
     for stage in STAGES[:-1]:
         estimate.finished(stage, 7.0 * WEIGHTS[stage])
     estimate.started("evidence")

@@ -5,7 +5,7 @@ import torch
 from probes import KNOWN, codes, in_ball, judge
 
 from modeldebug import Candidates, ComponentConfig, Origins, PluginError, Problem, rng_for
-from modeldebug.target import Misclassified
+from modeldebug.targets import margin
 from modeldebug.testing.problems import PlantedGenerator
 
 
@@ -240,8 +240,7 @@ def test_margin_is_above_zero_exactly_for_failures(problem):
 
 def test_margin_has_its_known_value():
     log_probs = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.2, 0.7]]).log()
-    target = Misclassified()
-    value = target.value(log_probs, target.allowed(torch.tensor([0, 0]), 3))
+    value = margin(log_probs, torch.tensor([[True, False, False]]).expand(2, 3))
     assert torch.allclose(value.exp(), torch.tensor([0.6, 7.0]))
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from modeldebug import Context, ImageSet, PluginError, rng_for, train_network
+from modeldebug import Context, ImageSet, PluginError, epochs_left, require_finite, rng_for, train_network
 from modeldebug.rng import isolated_global_rng
 
 EPOCHS = 4
@@ -73,6 +73,34 @@ def test_interrupted_training_ends_with_the_bits_of_a_straight_one(stop_after, f
     assert interrupted.saved["epoch"] == stop_after
     resumed, _ = train(Memory(saved=interrupted.saved), fused=fused)
     assert torch.equal(weights(resumed), weights(straight))
+
+
+@pytest.mark.parametrize("stop_after", range(1, EPOCHS + 1))
+def test_interrupted_loop_of_ones_own_ends_with_the_bits_of_a_straight_one(stop_after):
+    def loop(checkpoint):
+        with isolated_global_rng(0):
+            one, other = nn.Linear(3, 3), nn.BatchNorm1d(3)
+            context = Context(rng=rng_for(0), checkpoint=checkpoint)
+            done = []
+            for epoch in epochs_left(EPOCHS, {"one": one, "other": other}, context):
+                done.append(epoch)
+                with torch.no_grad():
+                    other(torch.randn(5, 3, generator=context.rng))
+                    one.weight += torch.rand(3, 3)
+        return torch.cat([weights(one), weights(other)]), done
+
+    straight, every = loop(Memory())
+    assert every == list(range(EPOCHS))
+    interrupted = Memory(stop_after=stop_after)
+    with pytest.raises(Killed):
+        loop(interrupted)
+    resumed, rest = loop(Memory(saved=interrupted.saved))
+    assert rest == every[stop_after:]
+    assert torch.equal(resumed, straight)
+
+
+def test_a_finite_loss_is_no_error():
+    require_finite(1e30, "the network", epoch=0)
 
 
 def test_resumed_training_does_only_what_is_left():

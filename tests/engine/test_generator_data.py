@@ -30,10 +30,11 @@ from modeldebug import (
     hold_out,
     rng_for,
 )
+from modeldebug.aims import run_targets
 from modeldebug.check import check
 from modeldebug.config import Layer, RunConfig, resolve
 from modeldebug.data import data_hash
-from modeldebug.prepare import prepare
+from modeldebug.prepare import Prepared, prepare
 from modeldebug.registry import Registry
 from modeldebug.report.reproduce import command
 from modeldebug.store import RunStore, Saved
@@ -41,6 +42,10 @@ from modeldebug.testing.problems import ABILITIES, SPEC, PlantedGenerator, known
 
 from . import planted
 from .bits import Watch, bits
+
+
+def ready(config: RunConfig) -> Prepared:
+    return prepare(config, aims=run_targets)
 
 
 class Recording(PlantedGenerator):
@@ -191,8 +196,8 @@ def test_what_is_inherited_says_so_and_is_left_out_of_the_command_that_does_the_
     assert config.sources["generator_data.use"] == "dataset"
     assert config.sources["generator_data.classes"] == "a test"
     manifest = {
-        "plugins": config.plugins, "preset": config.preset, "budget": config.budget, "config": config.to_dict(),
-        "sources": config.sources,
+        "kind": "run", "plugins": config.plugins, "preset": config.preset, "budget": config.budget,
+        "config": config.to_dict(), "sources": config.sources,
     }  # fmt: skip
     words = shlex.split(command(manifest))
     assert [w for w in words if w.startswith("generator_data.")] == [
@@ -209,7 +214,7 @@ def test_one_data_set_is_read_once_however_each_role_chooses_from_it(read: list[
     ours, theirs = {"limit": 300}, {"classes": ["dark-dark", "bright-dark"], "limit": 120}
     for use_again in ({}, use("HeldOut")):
         config = configured(dataset=use("HeldOut", **ours), generator_data={**use_again, **theirs})
-        prepared = prepare(config)
+        prepared = ready(config)
         assert read == [100]
         assert prepared.legitimate.train.storage is prepared.splits.train.storage
         for splits, settings in ((prepared.splits, ours), (prepared.legitimate, theirs)):
@@ -221,13 +226,13 @@ def test_one_data_set_is_read_once_however_each_role_chooses_from_it(read: list[
 def test_one_data_set_split_in_two_ways_is_refused_before_it_is_read(read: list[int]) -> None:
     for use_again in ({}, use("HeldOut")):
         with pytest.raises(ConfigError, match="validated or tested on") as caught:
-            prepare(configured(dataset=use("HeldOut"), generator_data={**use_again, "validation": 50}))
+            ready(configured(dataset=use("HeldOut"), generator_data={**use_again, "validation": 50}))
         assert "generator_data.validation=50, dataset.validation=100" in str(caught.value)
     assert read == []
 
 
 def test_the_same_component_with_another_path_is_another_data_set(read: list[int], tmp_path: Path) -> None:
-    prepare(configured(dataset=use("HeldOut"), generator_data={"root": str(tmp_path), "validation": 50}))
+    ready(configured(dataset=use("HeldOut"), generator_data={"root": str(tmp_path), "validation": 50}))
     assert read == [100, 50]
 
 
@@ -236,16 +241,16 @@ def test_a_generator_learns_from_one_class_without_validation_or_test_images(tmp
     assert run.results["generator_data"] == {
         "dataset": f"{__name__}:training_alone", "images": 40, "classes": ["novel"],
     }  # fmt: skip
-    assert prepare(configured(generator_data={"classes": ["dark-dark"]})).legitimate.spec.classes == ("dark-dark",)
+    assert ready(configured(generator_data={"classes": ["dark-dark"]})).legitimate.spec.classes == ("dark-dark",)
 
 
 def test_a_generator_needs_training_images_and_a_classifier_two_classes() -> None:
     with pytest.raises(DataError, match="the train split is empty"):
-        prepare(configured(generator_data=use("nothing")))
+        ready(configured(generator_data=use("nothing")))
     with pytest.raises(DataError, match="one class only"):
-        prepare(configured(dataset={"classes": ["dark-dark"]}))
+        ready(configured(dataset={"classes": ["dark-dark"]}))
     with pytest.raises(DataError, match="the validation split is empty"):
-        prepare(configured(dataset=use("training_alone")))
+        ready(configured(dataset=use("training_alone")))
 
 
 def test_images_of_another_shape_are_refused_naming_both(tmp_path: Path) -> None:

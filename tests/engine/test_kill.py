@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from modeldebug.cli import program
 from modeldebug.store import RunStore
 
-from ..conftest import Finished
+from ..conftest import INSPECTED, Finished
 from .bits import bits, kept, status
 
 PLAIN = ["-m", "modeldebug"]
@@ -76,6 +76,21 @@ def test_a_run_killed_at_random_instants_ends_with_the_bits_of_one_that_was_not(
     done = CliRunner().invoke(program, ["resume", str(out), "--quiet"])
     assert done.exit_code == 0, done.output
     assert bits(out) == bits(finished.folder)
+
+
+def test_an_inspection_killed_while_it_samples_ends_with_the_bits_of_one_that_was_not(
+    inspected: Finished, tmp_path: Path
+) -> None:
+    out = tmp_path / "it"
+    arguments = ["inspect", "--preset", "bayestrex-tiny", *INSPECTED, "--out", "it"]
+    with killed([*CHECKPOINTS, *arguments], tmp_path) as events:
+        wait_for(events, "stage_started", "samples-without-1")
+        skip(events, 3)
+    assert kept(out) == ["data", "classifier", "generator", "samples", "generator-without-1"]
+    assert (out / "stages" / "samples-without-1.checkpoint").is_file()
+    done = CliRunner().invoke(program, ["resume", str(out), "--quiet"])
+    assert done.exit_code == 0, done.output
+    assert bits(out) == bits(inspected.folder)
 
 
 def test_two_runs_in_one_process_cannot_share_a_folder(run_copy: Path) -> None:

@@ -10,8 +10,9 @@ from safetensors.torch import load_file
 
 import modeldebug
 from modeldebug import Run
-from modeldebug.api import restore_config
+from modeldebug.aims import run_targets
 from modeldebug.classifier import Classifier
+from modeldebug.folders import restore_config
 from modeldebug.prepare import make, prepare
 from modeldebug.stages.regions import Sampler, load_clustering, load_regions
 from modeldebug.store import RunStore
@@ -58,7 +59,7 @@ def test_failures_are_what_the_truth_of_the_known_problem_says(planted_run: Run)
 def test_failures_are_still_failures_when_they_are_decoded_and_classified_again(tiny: Run) -> None:
     store = RunStore.open(tiny.path)
     _, config = restore_config(store)
-    prepared = prepare(config)
+    prepared = prepare(config, aims=run_targets)
     classifier = prepared.classifier.copy(load(tiny, "classifier"))
     model = make(config, "generator", prepared.splits.spec)
     model.load_state_dict(load(tiny, "generator"))
@@ -89,7 +90,7 @@ def test_region_purity_is_that_of_the_labels_in_the_files(tiny: Run, planted_run
 def test_the_corrected_model_has_the_test_accuracy_that_is_reported(tiny: Run, planted_run: Run) -> None:
     for run in (tiny, planted_run):
         _, config = restore_config(RunStore.open(run.path))
-        prepared = prepare(config)
+        prepared = prepare(config, aims=run_targets)
         module = run.corrected_model()
         assert not module.training
         saved = load_file(run.path / "corrected.safetensors")
@@ -103,7 +104,7 @@ def test_the_corrected_model_has_the_test_accuracy_that_is_reported(tiny: Run, p
 def test_correction_helps_on_region_samples_that_nobody_has_seen(planted_run: Run) -> None:
     store = RunStore.open(planted_run.path)
     _, config = restore_config(store)
-    prepared, clustering = prepare(config), load_clustering(store.load_stage("clusters"))
+    prepared, clustering = prepare(config, aims=run_targets), load_clustering(store.load_stage("clusters"))
     assert clustering is not None
     spec = prepared.splits.spec
     clusterer, model = (make(config, role, spec) for role in ("clusterer", "generator"))

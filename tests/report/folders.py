@@ -117,6 +117,7 @@ def _manifest(made: Made) -> dict[str, Any]:
         sources[name] = "--set"
     return {
         "status": "done",
+        "kind": "run",
         "folder": "/where/it/was/started",
         "created": "2026-01-02T03:04:05+0000",
         "plugins": ["defuse"],
@@ -167,6 +168,7 @@ def _stages(made: Made) -> dict[str, Saved]:
             },
             {
                 "queries": made.queries, "guide_queries": None if made.guide_accuracy is None else 4321, "steps": 3,
+                "stopped": None, "targets": None,
                 "origins": made.origins, "failing": made.failing + made.failures,
                 "found": made.failures, "failures": made.failures,
                 "distinct_origins": min(50, made.failures - made.drawn - made.plain),

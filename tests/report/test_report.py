@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from modeldebug.results import summarise
 from modeldebug.store import RunStore
 
 from .folders import Made
+from .pages import Page
 
 SIGNS = tuple(f"Sign number {i}: a long name, with <b>marks</b> & more" for i in range(43))
 RUNS = {
@@ -40,42 +40,6 @@ RUNS = {
     "made from all that there is": Made(drawn=7, plain=3),
     "wrong answers that were not proposed": Made(failures=0, failing=99, guide_accuracy=0.9),
 }  # fmt: skip
-VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "rect"}
-
-
-class Page(HTMLParser):
-    """A page, read strictly enough to find elements that do not match."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.words: list[str] = []
-        self.feed(html)
-        assert not self.open, f"never closed: {self.open}"
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag, f"</{tag}> closes another element"
-
-    def handle_data(self, data: str) -> None:
-        if not self.open or self.open[-1] not in ("style", "defs"):
-            self.words.append(data)
-
-    @property
-    def text(self) -> str:
-        return re.sub(r"[ \n]+", " ", " ".join(self.words))
-
-    def all(self, tag: str) -> list[dict[str, str | None]]:
-        return [attributes for name, attributes in self.tags if name == tag]
 
 
 @pytest.fixture(scope="module", params=list(RUNS.values()), ids=list(RUNS))

@@ -60,6 +60,7 @@ def test_the_command_resolves_to_the_same_configuration() -> None:
         ["--preset", "tiny", "--seed", "3", "--set", "searcher.draws=11", "--set", "corrector.lambdas=[0.5, 2]"]
     )
     manifest = {
+        "kind": "run",
         "plugins": first.plugins, "preset": first.preset, "budget": first.budget,
         "config": first.to_dict(), "sources": first.sources,
     }  # fmt: skip

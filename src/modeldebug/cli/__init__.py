@@ -8,6 +8,7 @@ from .. import __version__
 from .check import check
 from .config import config
 from .guard import Program
+from .inspect import inspect
 from .plugins import plugins
 from .report import report
 from .run import resume, run
@@ -44,7 +45,7 @@ def program(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (run, resume, check, report, config, plugins):
+for command in (run, inspect, resume, check, report, config, plugins):
     program.add_command(command)
 
 

@@ -17,7 +17,7 @@ import click
 
 from ..events import Event
 from .guard import drop_output
-from .words import stage_result, time_left
+from .words import stage_label, stage_result, time_left
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -63,8 +63,14 @@ class RunConsole(ABC):
         """Say that a run was stopped after a stage, as was asked."""
         click.echo(f"Stopped after the stage {stage}. To go on: modeldebug resume {run}")
 
-    def finish(self, run: Path, results: dict[str, Any]) -> None:
-        """Show what came of a run."""
+    def finish(self, folder: Path, results: dict[str, Any]) -> None:
+        """Show what came of a run or an inspection."""
+        if results["kind"] == "run":
+            self._finish_run(folder, results)
+        else:
+            self._finish_inspection(folder, results)
+
+    def _finish_run(self, run: Path, results: dict[str, Any]) -> None:
         from .screen import draw, facts, table
         from .summary import COLUMNS, CONTROLS, intervals, next_steps, summarise
 
@@ -79,6 +85,26 @@ class RunConsole(ABC):
             ),
             *([rest] if (rest := intervals(results)) else []),
             facts([*summary.facts, *next_steps(results, run)], indent=LABEL),
+        )
+
+    def _finish_inspection(self, folder: Path, results: dict[str, Any]) -> None:
+        from . import inspected
+        from .screen import draw, facts, table
+
+        targets = results["targets"]
+        pairs, (headings, missed) = inspected.triangle(targets, results["classes"]), inspected.missed(targets)
+        if len(targets) <= inspected.MOST:
+            shown = [table(inspected.COLUMNS, inspected.rows(targets), right=range(1, 6), whole=range(1, 7))]
+        else:
+            shown = [table(inspected.KINDS, inspected.by_kind(targets), right=range(1, 6), whole=range(6))]
+        if pairs is not None:
+            shown += ["pairs of classes: + reached, x not reached", table(*pairs, whole=range(len(pairs[0])))]
+        draw(
+            facts([("result", inspected.headline(results))], indent=LABEL),
+            *shown,
+            inspected.rule(results),
+            *([table(headings, missed, whole=(0,))] if missed else []),
+            facts(inspected.facts_of(results, folder), indent=LABEL),
         )
 
 
@@ -108,7 +134,7 @@ class PlainConsole(RunConsole):
         elif event.kind == "run_started":
             click.echo(f"{'run':<{LABEL}} {event.run}")
         elif event.kind == "stage_finished" and event.stage is not None:
-            click.echo(f"{event.stage:<{LABEL}} {stage_result(event.stage, event.data)}")
+            click.echo(f"{stage_label(event.stage):<{LABEL}} {stage_result(event.stage, event.data)}")
         elif event.kind == "run_finished":
             click.echo()
 
@@ -128,17 +154,17 @@ class LiveConsole(RunConsole):
             self._leave("run", event.run)
             self._progress.start()
         elif event.kind == "stage_started":
-            self._progress.update(self._task, completed=event.overall, stage=event.stage, description="")
+            self._progress.update(self._task, completed=event.overall, stage=stage_label(event.stage), description="")
         elif event.kind == "progress":
             self._progress.update(
                 self._task,
                 completed=event.overall,
-                stage=event.stage,
+                stage=stage_label(event.stage),
                 description=event.message,
                 left=time_left(event.eta),
             )
         elif event.kind == "stage_finished" and event.stage is not None:
-            self._leave(event.stage, stage_result(event.stage, event.data))
+            self._leave(stage_label(event.stage), stage_result(event.stage, event.data))
             self._progress.update(self._task, completed=event.overall)
         elif event.kind == "warning":
             self._leave("warning", event.message)
@@ -193,7 +219,7 @@ class JsonConsole(RunConsole):
     def stopped(self, run: Path, stage: str, figures: dict[str, Any]) -> None:
         self._write({"stopped_after": stage, "figures": figures})
 
-    def finish(self, run: Path, results: dict[str, Any]) -> None:
+    def finish(self, folder: Path, results: dict[str, Any]) -> None:
         self._write(results)
 
     def _write(self, value: dict[str, Any]) -> None:

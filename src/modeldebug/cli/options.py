@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..registry import Registry
 
 DEFAULT_PLUGINS = ("defuse",)
+INSPECTING_PLUGINS = ("bayestrex",)
 ROLES = (
     "dataset", "classifier", "generator_data", "generator", "searcher", "guide", "clusterer", "labeler", "auditor",
     "auditor_2", "auditor_3", "corrector",
@@ -50,6 +51,15 @@ class Options:
 
 def run_options(command: _Command) -> _Command:
     """Add every option of `modeldebug run` to a command."""
+    return _with_options(command, plugins_option, "The run folder.  [default: runs/DATE-NAME]")
+
+
+def inspection_options(command: _Command) -> _Command:
+    """The same, with the defaults of `modeldebug inspect`."""
+    return _with_options(command, _plugins_option(INSPECTING_PLUGINS), "The folder.  [default: runs/DATE-inspect]")
+
+
+def _with_options(command: _Command, plugins: Callable[[_Command], _Command], out: str) -> _Command:
     flags = [
         click.option(
             f"--{name.replace('_', '-')}",
@@ -58,8 +68,8 @@ def run_options(command: _Command) -> _Command:
         )
         for name in ROLES
     ]
-    options = [
-        plugins_option,
+    options: list[Callable[[Any], Any]] = [
+        plugins,
         click.option("--preset", metavar="NAME", help="A named choice of all components, with settings."),
         click.option(
             "--config", type=click.Path(path_type=Path), metavar="FILE", help="Read settings from a TOML file."
@@ -78,9 +88,7 @@ def run_options(command: _Command) -> _Command:
         click.option(
             "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where networks run.  [default: auto]"
         ),
-        click.option(
-            "--out", type=click.Path(path_type=Path), metavar="DIR", help="The run folder.  [default: runs/DATE-NAME]"
-        ),
+        click.option("--out", type=click.Path(path_type=Path), metavar="DIR", help=out),
         *output_options,
     ]
     for option in reversed(options):
@@ -88,12 +96,12 @@ def run_options(command: _Command) -> _Command:
     return command
 
 
-plugins_option = click.option(
-    "--plugins",
-    multiple=True,
-    metavar="NAME,...",
-    help="Plugins to load (defuse); no:NAME blocks one.",
-)
+def _plugins_option(default: tuple[str, ...]) -> Callable[[_Command], _Command]:
+    told = f"Plugins to load ({', '.join(default)}); no:NAME blocks one."
+    return click.option("--plugins", multiple=True, metavar="NAME,...", help=told)
+
+
+plugins_option = _plugins_option(DEFAULT_PLUGINS)
 output_options = (
     click.option("--quiet", is_flag=True, help="No progress: only warnings and the result."),
     click.option("--json", is_flag=True, help="JSON for programs instead of text for people."),
@@ -105,7 +113,9 @@ def split_names(values: Sequence[str]) -> tuple[str, ...]:
     return tuple(name.strip() for value in values for name in value.split(",") if name.strip())
 
 
-def plugin_names(typed: Sequence[str], in_file: Any = None) -> tuple[str, ...]:
+def plugin_names(
+    typed: Sequence[str], in_file: Any = None, *, default: tuple[str, ...] = DEFAULT_PLUGINS
+) -> tuple[str, ...]:
     """The plugins to load: from the command line, else from the file, else the default ones.
 
     >>> plugin_names(["gan,no:labelers"])
@@ -120,29 +130,39 @@ def plugin_names(typed: Sequence[str], in_file: Any = None) -> tuple[str, ...]:
             raise ConfigError("'plugins' in the configuration file is no list of names", got=repr(in_file))
         names = split_names(listed)
     if all(name.startswith("no:") for name in names):
-        names = (*DEFAULT_PLUGINS, *names)
+        names = (*default, *names)
     return names
 
 
 def configure(options: Options) -> tuple[Registry, RunConfig]:
     """The plugins and the configuration that the options ask for."""
-    from ..config import read_file, resolve
+    from ..config import resolve
     from ..registry import Registry
+
+    names, layers, preset = asked_for(options)
+    registry = Registry.load(names)
+    return registry, resolve(registry, names, layers, preset=preset)
+
+
+def asked_for(
+    options: Options, *, default: tuple[str, ...] = DEFAULT_PLUGINS
+) -> tuple[tuple[str, ...], list[Layer], str | None]:
+    """Plugins, layers and preset, from the options and the configuration file."""
+    from ..config import read_file
 
     top: dict[str, Any] = {}
     layers = []
     if options.config is not None:
         layer, top = read_file(options.config)
         layers.append(layer)
-    names = plugin_names(options.plugins, top.get("plugins"))
-    registry = Registry.load(names)
-    preset = options.preset or top.get("preset")
-    return registry, resolve(registry, names, [*layers, *_flags(options)], preset=preset)
+    names = plugin_names(options.plugins, top.get("plugins"), default=default)
+    return names, [*layers, *_flags(options)], options.preset or top.get("preset")
 
 
 def _flags(options: Options) -> list[Layer]:
     """One layer for each option, so that every setting knows which it came from."""
-    from ..config import Layer, flag, parse_assignment
+    from ..config import Layer, parse_assignment
+    from ..roles import flag
 
     layers = [Layer(flag(role), {role: {"use": name}}) for role, name in options.stages.items()]
     for name, section in (("seed", "run"), ("device", "run"), ("weights", "classifier")):

@@ -24,15 +24,18 @@ def run(reuse: Path | None, until: str | None, **given: Any) -> None:
     a small classifier of handwritten digits.
     """
     from .. import api
+    from ..folders import known_stage, new_folder, work_in
+    from ..results import STAGES
     from .console import make_console
 
-    options, until = Options.of(given), None if until is None else api.stage_name(until)
+    options, until = Options.of(given), None if until is None else known_stage(until, STAGES)
     with make_console(quiet=options.quiet, json=options.json) as console:
         registry, config = configure(options)
         api.check_reached(config, until)
-        with api.new_run(config, options.out, reuse=reuse) as store:
+        with new_folder(config, options.out, reuse=reuse) as store:
             works_on(store.path)
-            done = api.work(store, registry, config, until=until, trust=options.trust, listeners=[console])
+            work_in(store, registry, config, until=until, trust=options.trust, listeners=[console])
+    done = api.Run(store.path)
     if until is None:
         console.finish(done.path, done.results)
     else:
@@ -46,11 +49,11 @@ def run(reuse: Path | None, until: str | None, **given: Any) -> None:
 @output_options[0]
 @output_options[1]
 def resume(folder: Path, redo: str | None, trust: bool, quiet: bool, json: bool) -> None:
-    """Go on with a run that was interrupted. A finished run is left as it is."""
+    """Go on with a run or an inspection that was interrupted. A finished one is left as it is."""
     from .. import api
     from .console import make_console
 
-    nothing_to_do = api.open_run(folder).status == "done" and redo is None
+    nothing_to_do = api.open_folder(folder).status == "done" and redo is None
     works_on(folder)
     with make_console(quiet=quiet, json=json) as console:
         done = api.resume(folder, redo=redo, trust=trust, listeners=[console])

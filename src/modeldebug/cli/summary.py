@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,10 @@ from ..words import (
     duration,
     error_of,
     held_back,
+    not_reached,
     nothing_searched,
     percent,
+    poor_generator,
     preset_named,
     queries,
     resampled,
@@ -97,7 +99,7 @@ def _worth(results: Results) -> str:
     """Whether it is good that nothing was found, or only what the search, the generator, its guide or the oracle made
     of it."""
     search, held = results["search"], held_back(results["search"])
-    if "gate" in results["warning_stages"]:
+    if poor_generator(results):
         verdict = "That may be the generator's fault: see the warning."
     elif (results["oracle_abstained"] or 0) > 0.5:
         verdict = "But the oracle abstains on most images, so this says little."
@@ -139,6 +141,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
         found += f"; {search['failures']:,} kept"
     return (
         ("found", f"{found}, {came_from(search)}"),
+        *_targets(search["targets"]),
         *(() if results["guide"] is None else (("guide", _guide(results)),)),
         *_auditors(results),
         ("oracle", reliability(results["oracle_accuracy"], results["oracle_abstained"])),
@@ -149,6 +152,15 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
         *((("", results["advice"]),) if results["advice"] else ()),
         ("time", duration(results["seconds"]["total"])),
     )
+
+
+def _targets(targets: Sequence[Mapping[str, Any]] | None) -> tuple[tuple[str, str], ...]:
+    """How many of the targets of a search were reached, and which were not; nothing without targets."""
+    if targets is None:
+        return ()
+    reached = f"{sum(target['reached'] for target in targets)} of {count(len(targets), 'target')} reached"
+    missed = ", ".join(not_reached(target) for target in targets if not target["reached"])
+    return (("targets", f"{reached}; not {missed}" if missed else reached),)
 
 
 def _guide(results: Results) -> str:

@@ -46,9 +46,19 @@ def _shares(info: Info) -> str:
     return ", ".join(f"{name} {percent(share)}" for name, share in shares.items())
 
 
+def stage_label(stage: str | None) -> str:
+    """What a stage is called: those of a generator that learnt all classes but one, as those of one that learnt all.
+
+    >>> stage_label("samples-without-3"), stage_label("data"), stage_label(None)
+    ('samples', 'data', '')
+    """
+    return (stage or "").partition("-without-")[0]
+
+
 def stage_result(stage: str, info: Info) -> str:
     """What a finished stage has found, in one line."""
-    return _WORDS[stage](info) if stage in _WORDS else "done"
+    label = stage_label(stage)
+    return _WORDS[label](info) if label in _WORDS else "done"
 
 
 def _data(info: Info) -> str:
@@ -67,7 +77,10 @@ def _generator(info: Info) -> str:
         on = ""
     else:
         on = f" on other data ({count(learnt['images'], 'image')}, {count(len(learnt['classes']), 'class')})"
-    return f"trained{on}; {info['latent_size']} latent dimensions"
+    if "without" in info:
+        on += f" without the class {info['without']} ({count(info['images'], 'image')})"
+    how = f"; {info['health']}" if "health" in info else ""
+    return f"trained{on}; {info['latent_size']} latent dimensions{how}"
 
 
 def _gate(info: Info) -> str:
@@ -87,7 +100,17 @@ def _origins(info: Info) -> str:
 def _search(info: Info) -> str:
     found = f"{count(info['found'], 'failure')} in {queries(info['queries'], info.get('guide_queries'))}"
     kept = f"; {info['failures']:,} kept" if info["failures"] < info["found"] else ""
-    return f"{found}, {came_from(info)}{kept}"
+    return f"{found}, {came_from(info)}{kept}{f'; {_reached(info)}' if info['targets'] is not None else ''}"
+
+
+def _samples(info: Info) -> str:
+    drawn = count(sum(target["samples"] for target in info["targets"]), "sample")
+    return f"{drawn} in {count(info['queries'], 'query')}; {_reached(info)}"
+
+
+def _reached(info: Info) -> str:
+    reached = sum(target["reached"] for target in info["targets"])
+    return f"{reached} of {count(len(info['targets']), 'target')} reached"
 
 
 def _clusters(info: Info) -> str:
@@ -119,6 +142,7 @@ _WORDS: dict[str, Callable[[Info], str]] = {
     "gate": _gate,
     "origins": _origins,
     "search": _search,
+    "samples": _samples,
     "audit": _shares,
     "clusters": _clusters,
     "regions": _regions,

@@ -7,19 +7,11 @@ and `figures` into pictures; `view` puts the page together, and the template lay
 from __future__ import annotations
 
 from ..store import RunStore
+from . import pages
 
 
 def render(store: RunStore) -> str:
     """The report of a finished run as one self-contained HTML page: no network, no scripts, no model, no data set."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
     from .view import build
 
-    environment = Environment(
-        loader=PackageLoader("modeldebug", "report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("template.html.jinja").render(page=build(store))
+    return pages.fill("template.html.jinja", build(store))

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from markupsafe import Markup
 from torch import Tensor
 
-from ..config import ROLES
 from ..judging import JUDGEMENTS
+from ..roles import ROLES
 from .figures import Curve, Mark, latent_map, trade_off
 from .findings import Findings
 from .images import heat_map
@@ -30,11 +30,12 @@ STAGE_NAMES = {
     "gate": "check the generator",
     "origins": "encode the training images",
     "search": "search for failures",
+    "samples": "sample the targets",
     "audit": "judge the failures",
     "clusters": "cluster the failures",
     "regions": "draw and label samples of the clusters",
     "correction": "correct the classifier, with controls",
-    "evidence": "novelty, map and confusions",
+    "evidence": "gather what the report shows besides",
 }
 
 
@@ -122,14 +123,15 @@ def correction(findings: Findings) -> Correction | None:
         return None
     info = findings.info("correction")
     states, chosen = info["regions"]["states"], info["regions"]["chosen"]
-    best, alone = states[chosen], findings.chosen("failures_alone")
+    best = states[chosen]
+    alone = findings.chosen("failures_alone") if info["failures_alone"]["states"] else None
     curve = Curve(
         strengths=tuple(s["strength"] for s in states),
         sweep=tuple(_mark(s, f"chosen: \u03bb = {strength(best['strength'])}") for s in states),
         chosen=chosen,
         before=_mark(info["before"], "before"),
         control=_mark(findings.chosen("control"), "control: \u03bb = 0"),
-        alone=_mark(alone, f"failures alone: \u03bb = {strength(alone['strength'])}"),
+        alone=None if alone is None else _mark(alone, f"failures alone: \u03bb = {strength(alone['strength'])}"),
     )
     tolerance = 100 * findings.config["correction"]["tolerance"]
     rule = (
@@ -200,10 +202,11 @@ def matrices(findings: Findings) -> tuple[Matrix, ...]:
     """The confusion matrix on the test images before, and after where there was a correction."""
     tables = findings.info("evidence")["confusion"]
     titles = {"before": "Before", "after": "After the correction"}
-    return tuple(_matrix(titles[k], tables[k], findings.classes) for k in titles if tables[k] is not None)
+    return tuple(matrix(titles[k], tables[k], findings.classes) for k in titles if tables[k] is not None)
 
 
-def _matrix(title: str, table: list[list[int]], classes: list[str]) -> Matrix:
+def matrix(title: str, table: list[list[int]], classes: list[str]) -> Matrix:
+    """A confusion matrix for the page."""
     k = len(classes)
     wrong = [(n, i, j) for i, row in enumerate(table) for j, n in enumerate(row) if n and i != j]
     worst = sorted(wrong, key=lambda item: (-item[0], item[1], item[2]))[:12]
@@ -270,4 +273,12 @@ def timing(findings: Findings) -> tuple[Bar, ...]:
     """How long each stage took."""
     seconds = {name: s for name, s in findings.results["seconds"].items() if name != "total"}
     longest = max(seconds.values()) or 1.0
-    return tuple(Bar(STAGE_NAMES[name], duration(s), round(100 * s / longest, 2)) for name, s in seconds.items())
+    return tuple(
+        Bar(_stage(name, findings.classes), duration(s), round(100 * s / longest, 2)) for name, s in seconds.items()
+    )
+
+
+def _stage(name: str, classes: Sequence[str]) -> str:
+    """What a stage does; those of a generator that has not learnt a class say which."""
+    stage, apart, number = name.partition("-without-")
+    return STAGE_NAMES[stage] + (f" without class {classes[int(number)]}" if apart else "")

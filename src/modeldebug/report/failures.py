@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ..config import AUDITORS
-from ..words import agreement_said, error_of, resampled, rootless
+from ..roles import AUDITORS
+from ..words import DASH, agreement_said, error_of, resampled, rootless
 from .findings import Findings
 from .images import THUMB
 from .regions import Sample, Share, sample_of, shares_of
@@ -22,6 +22,19 @@ class Kind:
 
     share: Share
     examples: tuple[Sample, ...]
+
+
+@dataclass(frozen=True)
+class Pursued:
+    """A target of the search, and what became of it."""
+
+    name: str
+    samples: str
+    answered: str  # mean and deviation of each probability that it is about
+    rhat: str
+    ess: str
+    reached: bool
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -67,6 +80,26 @@ def kinds(findings: Findings) -> tuple[Kind, ...]:
         examples = tuple(sample_of(findings, x[i], labels[i], probs[i].argmax(), THUMB) for i in rows.tolist())
         chosen.append(Kind(share, examples))
     return tuple(chosen)
+
+
+def targets(findings: Findings) -> tuple[Pursued, ...]:
+    """What the search pursued; nothing where it did not pursue targets."""
+    return tuple(
+        Pursued(
+            name=target["described"],
+            samples=f"{target['samples']:,}",
+            answered=", ".join(
+                unbroken(f"{mean:.2f} \u00b1 {sd:.2f}")
+                for mean, sd in zip(target["confidence"], target["spread"], strict=True)
+            )
+            or DASH,
+            rhat=DASH if target["rhat"] is None else f"{target['rhat']:.2f}",
+            ess=DASH if target["ess"] is None else f"{target['ess']:,.0f}",
+            reached=target["reached"],
+            reason=target["reason"],
+        )
+        for target in findings.results["search"]["targets"] or ()
+    )
 
 
 def judges(findings: Findings) -> tuple[Judge, ...]:

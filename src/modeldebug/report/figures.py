@@ -1,4 +1,4 @@
-"""The two figures that matplotlib draws: the trade-off curve (SVG) and the map of the latent space (WebP).
+"""What matplotlib draws for a run: the trade-off curve (SVG) and the map of the latent space (WebP).
 
 matplotlib is slow to import: it is imported where it is used. The SVG's colours are names of the page's own colours,
 so that the figure is readable on a light and on a dark page.
@@ -55,15 +55,15 @@ class Curve:
     chosen: int
     before: Mark
     control: Mark
-    alone: Mark
+    alone: Mark | None
 
 
 def trade_off(curve: Curve) -> str:
     """The trade-off of test accuracy against region accuracy, as an SVG element for the page."""
-    with _drawing((5.2, 3.7)) as figure:
+    with drawing((5.2, 3.7)) as figure:
         figure.set_layout_engine("constrained")
         axes = figure.add_subplot()
-        _frame(axes)
+        frame(axes)
         x, y = _percents(curve.sweep)
         axes.plot(x, y, color=ACCENT, linewidth=1.1, alpha=0.45, zorder=2)
         axes.plot(x, y, "o", color=ACCENT, markersize=4, zorder=3, label="corrected, one dot for each lambda")
@@ -73,7 +73,7 @@ def trade_off(curve: Curve) -> str:
             (best, "o", ACCENT, 11),
             (curve.before, "D", INK, 7),
             (curve.control, "s", INK, 7),
-            (curve.alone, "^", INK, 8),
+            *([(curve.alone, "^", INK, 8)] if curve.alone else []),
         ):
             axes.plot(*_percents([mark]), shape, markeredgecolor=colour, markersize=size, label=mark.label, **style)
         axes.plot(*_percents([best]), "o", color=ACCENT, markersize=5, zorder=5)
@@ -84,14 +84,15 @@ def trade_off(curve: Curve) -> str:
         figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False, labelcolor=INK, fontsize=8)
         figure.draw_without_rendering()  # only now it is known where the points are
         _name_points(axes, curve)
-        return _as_svg(figure)
+        return as_svg(figure)
 
 
 def _percents(marks: Sequence[Mark]) -> tuple[list[float], list[float]]:
     return [100 * m.region for m in marks], [100 * m.test for m in marks]
 
 
-def _frame(axes: Axes) -> None:
+def frame(axes: Axes) -> None:
+    """Axes as all figures have them: a pale grid, and no box."""
     axes.set_facecolor("none")
     axes.grid(color=RULE, linewidth=0.6)
     axes.tick_params(colors=MUTED, labelsize=8, length=0)
@@ -107,7 +108,7 @@ def _name_points(axes: Axes, curve: Curve) -> None:
     def place(mark: Mark) -> Any:
         return axes.transData.transform((100 * mark.region, 100 * mark.test)) * to_points
 
-    dots = [place(mark) for mark in (*curve.sweep, curve.before, curve.control, curve.alone)]
+    dots = [place(mark) for mark in (*curve.sweep, curve.before, curve.control, curve.alone) if mark]
     named: list[Any] = []
     order = [curve.chosen, *(i for i in reversed(range(len(curve.sweep))) if i != curve.chosen)]
     for i in order:
@@ -150,7 +151,7 @@ def latent_map(codes: Tensor, labels: Tensor, groups: Sequence[tuple[str, Tensor
     low = [min(float(xy[:, i].min()) for xy in everything if len(xy)) for i in (0, 1)]
     high = [max(float(xy[:, i].max()) for xy in everything if len(xy)) for i in (0, 1)]
     pad = [0.03 * (top - bottom) or 1.0 for bottom, top in zip(low, high, strict=True)]
-    with _drawing((6.0, 4.5)) as figure:
+    with drawing((6.0, 4.5)) as figure:
         axes = figure.add_axes((0, 0, 1, 1))
         axes.set_axis_off()
         axes.set_xlim(low[0] - pad[0], high[0] + pad[0])
@@ -166,21 +167,18 @@ def latent_map(codes: Tensor, labels: Tensor, groups: Sequence[tuple[str, Tensor
                 alpha=0.8,
                 linewidths=0,
             )
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="png", dpi=160, transparent=True)
+        uri = as_webp(figure)
         places = []
         for label in sorted(set(labels.tolist())):
             x, y = codes[labels == label].median(0).values.tolist()
             across = (x - low[0] + pad[0]) / (high[0] - low[0] + 2 * pad[0])
             down = 1 - (y - low[1] + pad[1]) / (high[1] - low[1] + 2 * pad[1])
             places.append((label, round(across, 4), round(down, 4)))
-    small = io.BytesIO()
-    Image.open(buffer).save(small, "WEBP", quality=85)
-    return Map(data_uri("webp", small.getvalue()), tuple(places))
+    return Map(uri, tuple(places))
 
 
 @contextmanager
-def _drawing(size: tuple[float, float]) -> Iterator[Figure]:
+def drawing(size: tuple[float, float]) -> Iterator[Figure]:
     """A figure with matplotlib's own defaults, whatever the user's are: the same folder gives the same page."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -191,7 +189,16 @@ def _drawing(size: tuple[float, float]) -> Iterator[Figure]:
         yield Figure(figsize=size, facecolor="none")
 
 
-def _as_svg(figure: Figure) -> str:
+def as_webp(figure: Figure) -> str:
+    """A figure with many points as a picture (a data URI)."""
+    buffer, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=160, transparent=True)
+    Image.open(buffer).save(small, "WEBP", quality=85)
+    return data_uri("webp", small.getvalue())
+
+
+def as_svg(figure: Figure) -> str:
+    """A figure as an SVG element for the page, in the page's colours."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = buffer.getvalue()

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..words import doubts, held_back, nothing_searched, rootless, weak_guide
+from ..words import doubts, held_back, nothing_searched, poor_generator, rootless, weak_guide
 from .findings import Findings
 from .wording import DASH, count, interval, interval_of, percent, points, strength, unbroken
 
@@ -120,7 +120,7 @@ def _lead(findings: Findings) -> tuple[str, ...]:
 def _is_doubtful(results: Mapping[str, Any]) -> bool:
     """Whether a poor generator or a weak guide may be why nothing was found."""
     weak = weak_guide(results["guide_accuracy"], results["test_accuracy"]["before"])
-    return "gate" in results["warning_stages"] or bool(weak)
+    return poor_generator(results) or bool(weak)
 
 
 def _start(search: Mapping[str, Any]) -> str:
@@ -272,19 +272,17 @@ def _accuracies(findings: Findings) -> tuple[Accuracies, ...]:
     def row(name: str, what: str, state: dict[str, Any], of_lambda: str) -> Accuracies:
         return Accuracies(name, what, of_lambda, _rate(state["test"], tested), _rate(state["region_test"], drawn))
 
-    after, alone = findings.chosen("regions"), findings.chosen("failures_alone")
-    images = f"{info['regions']['images']:,}"
-    return (
+    after, images = findings.chosen("regions"), f"{info['regions']['images']:,}"
+    rows = (
         row("Before", "the classifier under test", info["before"], DASH),
         row("After", f"finetuned on {images} labelled samples of the regions", after, strength(after["strength"])),
         row("Control", "the same finetuning without any failures", findings.chosen("control"), "0"),
-        row(
-            "Failures alone",
-            f"finetuned on {info['failures_alone']['images']:,} single failures, without clustering",
-            alone,
-            strength(alone["strength"]),
-        ),
     )
+    if not info["failures_alone"]["states"]:
+        return rows
+    alone, images = findings.chosen("failures_alone"), f"{info['failures_alone']['images']:,}"
+    what = f"finetuned on {images} single failures, without clustering"
+    return (*rows, row("Failures alone", what, alone, strength(alone["strength"])))
 
 
 def _rate(share: float, n: int) -> Rate:

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..component import Settings
-from ..config import INHERITED, ROLES, parse_assignment
+from ..config import INHERITED, parse_assignment
 from ..errors import ConfigError
+from ..roles import ROLES
 
 Manifest = Mapping[str, Any]
 
@@ -37,7 +38,8 @@ def command(manifest: Manifest, changes: Settings | None = None) -> str:
     settings = own_settings(manifest)
     for section, changed in (changes or {}).items():
         settings[section] = {**settings.get(section, {}), **changed}
-    words = ["modeldebug", "run", "--plugins", ",".join(manifest["plugins"])]
+    inspects = manifest["kind"] == "inspection"
+    words = ["modeldebug", _verb(manifest), "--plugins", ",".join(manifest["plugins"])]
     if manifest["preset"] is not None:
         words += ["--preset", manifest["preset"]]
     if manifest["budget"] is not None:
@@ -47,6 +49,8 @@ def command(manifest: Manifest, changes: Settings | None = None) -> str:
         for name, value in given.items():
             if (section, name) == ("classifier", "weights") and value is not None:
                 words += ["--weights", str(value)]
+            elif inspects and (section, name) == ("search", "targets"):
+                words += [word for target in value for word in ("--target", target)]
             elif (section, name) != ("run", "seed") and value is not None:
                 words += ["--set", assignment(section, name, value)]
     return shlex.join(words)
@@ -80,7 +84,12 @@ def python_call(manifest: Manifest) -> str:
         *([f"budget={manifest['budget']!r}"] if manifest["budget"] is not None else []),
         f"settings={pprint.pformat({k: v for k, v in settings.items() if v}, width=88, sort_dicts=False)}",
     ]
-    return "modeldebug.run(\n    {},\n)".format(",\n    ".join(arguments).replace("\n ", "\n     "))
+    written = ",\n    ".join(arguments).replace("\n ", "\n     ")
+    return f"modeldebug.{_verb(manifest)}(\n    {written},\n)"
+
+
+def _verb(manifest: Manifest) -> str:
+    return "inspect" if manifest["kind"] == "inspection" else "run"
 
 
 def _reads_back(text: str, section: str, name: str, value: object) -> bool:

@@ -10,7 +10,7 @@ from ..store import RunStore
 from ..words import preset_named, rootless, trained_on, without_origin
 from . import details, failures, reproduce
 from .details import Bar, Chosen, Correction, MapView, Matrix, Setting
-from .failures import Judge, Kind
+from .failures import Judge, Kind, Pursued
 from .findings import Findings
 from .generator import Gate, gate
 from .outcome import Outcome, outcome
@@ -29,6 +29,7 @@ class Failures:
     shares: tuple[Share, ...]
     basis: str  # what the intervals of the shares rest on
     kinds: tuple[Kind, ...]
+    targets: tuple[Pursued, ...]
     judges: tuple[Judge, ...]
     agreement: tuple[str, ...]
     audited: bool
@@ -99,12 +100,12 @@ def build(store: RunStore) -> Page:
         matrices=details.matrices(findings),
         classes=tuple(findings.classes),
         long_names=max(map(len, findings.classes)) > 2,
-        about=_about(findings),
+        about=about(findings),
         components=details.components(findings),
         core_settings=details.core_settings(findings),
         timing=details.timing(findings),
         total_time=duration(findings.results["seconds"]["total"]),
-        again=_again(findings),
+        again=again(findings, _use(findings) if findings.results["correction_skipped"] is None else ()),
     )
 
 
@@ -132,6 +133,7 @@ def _failures(findings: Findings) -> Failures:
         shares=failures.shares(findings),
         basis=failures.basis(findings) if findings.judged is not None else "",
         kinds=failures.kinds(findings),
+        targets=failures.targets(findings),
         judges=failures.judges(findings),
         agreement=failures.agreement(findings),
         audited=findings.judged is not None,
@@ -161,7 +163,8 @@ def _regions(findings: Findings) -> Regions:
     )
 
 
-def _about(findings: Findings) -> tuple[tuple[str, str], ...]:
+def about(findings: Findings) -> tuple[tuple[str, str], ...]:
+    """What was run, in a few words each."""
     data, accuracy = findings.info("data"), findings.info("classifier")["accuracy"]
     channels, height, width = data["shape"]
     sizes = " / ".join(f"{data['images'][part]:,}" for part in ("train", "validation", "test"))
@@ -193,7 +196,8 @@ def _learnt(data: Mapping[str, Any]) -> str:
     return trained_on(data["dataset"], data["images"], data["classes"])
 
 
-def _again(findings: Findings) -> Again:
+def again(findings: Findings, weights: tuple[tuple[str, str], ...] = ()) -> Again:
+    """How to do it again, and ways to use its weights."""
     manifest = findings.manifest
     machine = manifest["machine"]
     threads = count(machine["processors"], "processor")
@@ -206,11 +210,11 @@ def _again(findings: Findings) -> Again:
         versions=tuple(manifest["versions"].items()),
         machine=f"{machine['system']}, {threads}",
         data=findings.info("data")["sha256"],
-        weights=_use(findings, from_python) if findings.results["correction_skipped"] is None else (),
+        weights=weights,
     )
 
 
-def _use(findings: Findings, from_python: bool) -> tuple[tuple[str, str], ...]:
+def _use(findings: Findings) -> tuple[tuple[str, str], ...]:
     """Ways to use the corrected weights, which lie beside the page."""
     ways = [
         (
@@ -218,7 +222,7 @@ def _use(findings: Findings, from_python: bool) -> tuple[tuple[str, str], ...]:
             'from safetensors.torch import load_file\n\nmodel.load_state_dict(load_file("RUN/corrected.safetensors"))',
         ),
     ]
-    if not from_python:
+    if not reproduce.python_objects(findings.manifest):
         changes = {"classifier": {"weights": "RUN/corrected.safetensors", "train": False}}
         ways += [
             (

@@ -46,7 +46,7 @@ def correct(
     finetuned on nor chosen by.
 
     The controls: the same finetuning without failures (lambda = 0), and on as many single failures, without
-    clustering, with their own labels.
+    clustering, with their own labels; not the latter where none has a label.
     """
     kept = [r for r in regions if r.status == "kept"]
     if not kept or sampler is None:
@@ -60,12 +60,13 @@ def correct(
     seed = spawn(context.rng)
     draws = _Draws(*(_draw(kept, sampler, settings.draws, seed, part) for part in ("finetune", "select", "test")))
     before = _score("before", 0.0, classifier, data, draws)
-    groups: dict[str, LabelledImages | None] = {
-        "control": None,
-        "regions": draws.finetune,
-        "failures_alone": _single_failures(failures, len(draws.finetune), labeler, data.spec, agreement, seed),
-    }
+    groups: dict[str, LabelledImages | None] = {"control": None, "regions": draws.finetune}
     info: dict[str, Any] = {"skipped": None, "rule": settings.rule, "before": before}
+    alone = _single_failures(failures, len(draws.finetune), labeler, data.spec, agreement, seed)
+    if alone is None:
+        info["failures_alone"] = {"states": [], "chosen": None, "images": 0}
+    else:
+        groups["failures_alone"] = alone
     tensors: dict[str, Tensor] = {}
     floor = before["validation"] - settings.tolerance
     for i, (group, images) in enumerate(groups.items()):
@@ -90,17 +91,20 @@ def _draw(kept: list[Region], sampler: Sampler, n: int, seed: int, part: str) ->
 
 def _single_failures(
     failures: Failures, n: int, labeler: Labeler[Any], spec: DataSpec, agreement: float, seed: int
-) -> LabelledImages:
+) -> LabelledImages | None:
     """n single failures with labels of their own: the labeler's where it is a program, else the expected ones. Where
-    fewer have a label, some are there twice."""
+    fewer have a label, some are there twice; those without one are left out. None where no failure has any."""
     rng = rng_for(seed, "failures alone")
     some = torch.randperm(len(failures), generator=rng)[: 4 * n]
-    expected = failures.expected[some]
-    images = ImageSet(failures.x, failures.expected.clamp_min(0)).subset(some)
-    labels = ask_in_parts(labeler, "failures-alone", images, spec, agreement) if labeler.is_program else expected
+    labels = expected = failures.expected[some]
+    if labeler.is_program:
+        unlabelled = ImageSet(failures.x, torch.zeros(len(failures), dtype=torch.int64)).subset(some)
+        labels = ask_in_parts(labeler, "failures-alone", unlabelled, spec, agreement)
+    if not bool((labels >= 0).any()):
+        labels = expected
     usable = (labels >= 0).nonzero()[:, 0]
     if not len(usable):
-        usable, labels = torch.arange(len(some)), expected.clamp_min(0)
+        return None
     rows = usable.repeat(-(-n // len(usable)))[:n]
     return LabelledImages(failures.x[some[rows]], labels[rows])
 

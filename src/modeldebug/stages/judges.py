@@ -15,7 +15,8 @@ from ..errors import WaitingForPeople
 from ..judging import Threshold, abstention_threshold, labels_of, majority, wilson
 from ..sections import AuditSection
 from ..store import Saved
-from ..types import Answers, DataSpec, ImageSet, LabelRequest, Splits
+from ..types import DataSpec, ImageSet, Splits
+from ..votes import Answers, LabelRequest
 from ..words import called, percent
 
 

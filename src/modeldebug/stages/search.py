@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -10,47 +12,76 @@ from torch import Tensor
 
 from ..context import Context
 from ..contracts.searcher import Searcher, State
+from ..diagnostics import Samples, diagnose, enough
+from ..errors import PluginError
 from ..problem import Problem
 from ..queries import Meter
 from ..rng import rng_for
 from ..sections import SearchSection
-from ..store import Saved, tensors_of
-from ..types import Failures
+from ..store import Saved, prefixed, tensors_of
+from ..types import Candidates, Failures
 from ..words import count, queries
 
+SAMPLES = "samples"  # before the names of their tensors
 
-def search(searcher: Searcher[Any], problem: Problem, context: Context, *, settings: SearchSection, seed: int) -> Saved:
-    """Run a search to its end; keep what the core judges to be failures, at most `max_failures` drawn at random.
+ROOTLESS = (
+    "not pursued, since there is no training image of the class to start from: {}. Search from more training images "
+    "(search.origins, search.start), or train classifier and generator longer."
+)
+
+
+def search(
+    searcher: Searcher[Any],
+    problem: Problem,
+    context: Context,
+    *,
+    settings: SearchSection,
+    seed: int,
+    rootless: Sequence[str] = (),
+) -> Saved:
+    """Run a search to its end, or until it may stop; keep what the core judges to be failures, at most `max_failures`
+    drawn at random, and of a search that pursues targets every sample, with a diagnosis of each target.
 
     Each failure gets a random number from its step's own generator; those with the smallest are kept. So the draw
     is uniform, needs no second pass, and is the same however often the search was interrupted.
+
+    Args:
+        rootless: targets that are not pursued, for want of a training image to start from.
     """
     state: State
     saved = context.checkpoint.load()
     if saved is None:
-        state, step, found = searcher.start(problem, context.rng), 0, 0
-        kept, priority = _no_failures(problem), torch.empty(0)
+        nothing = bool(rootless) and not problem.targets
+        state, step, found = {"done": True} if nothing else searcher.start(problem, context.rng), 0, 0
+        kept, priority, samples = _no_failures(problem), torch.empty(0), _no_samples(problem)
     else:
         state, step, found = saved["state"], saved["step"], saved["found"]  # type: ignore[assignment]
         kept, priority = Failures(**saved["kept"]), saved["priority"]  # type: ignore[arg-type,assignment]
+        samples = Samples(**saved["samples"])  # type: ignore[arg-type]
         problem.meter = Meter(saved["queries"], saved["guide_queries"], saved["failing"])  # type: ignore[arg-type]
-    while not state["done"]:
+    stopped = "" if saved is None else str(saved["stopped"])
+    while not state["done"] and not stopped:
         state, candidates = searcher.step(problem, state)
+        if problem.targets and len(candidates):
+            samples = Samples.concatenate([samples, _samples(problem, candidates, searcher.name)])
         failures = problem.judge(candidates, step=step, searcher=searcher.name)
         drawn = torch.rand(len(failures), generator=rng_for(seed, "keep", step))
         found += len(failures)
         if len(failures):
             kept, priority = _keep(kept, priority, failures, drawn, settings.max_failures)
         step += 1
+        stopped = _may_stop(problem, samples if len(candidates) else None, settings)
         asked = queries(problem.meter.queries, problem.meter.guide_queries if problem.guided else None)
-        context.progress(searcher.progress(state), f"{count(found, 'failure')} in {asked}")
-        progress = {"state": state, "step": step, "found": found, **vars(problem.meter)}
-        context.checkpoint.save(partial(_search_so_far, progress, kept, priority))
+        got = count(len(samples), "sample") if problem.targets else count(found, "failure")
+        context.progress(searcher.progress(state), f"{got} in {asked}")
+        progress = {"state": state, "step": step, "found": found, "stopped": stopped, **vars(problem.meter)}
+        context.checkpoint.save(partial(_search_so_far, progress, kept, priority, samples))
     without_origin = int((kept.origin < 0).sum())
-    info = {
+    info: dict[str, Any] = {
         "queries": problem.meter.queries,
         "guide_queries": problem.meter.guide_queries if problem.guided else None,
         "steps": step,
+        "stopped": stopped or None,
         "origins": len(problem.origins),
         "failing": problem.meter.failing,
         "found": found,
@@ -58,16 +89,63 @@ def search(searcher: Searcher[Any], problem: Problem, context: Context, *, setti
         "distinct_origins": len(set(kept.origin[kept.origin >= 0].tolist())),
         "without_origin": without_origin,
         "without_code": without_origin if kept.z is None else 0,
+        "targets": None,
+        "warning": ROOTLESS.format(", ".join(rootless)) if rootless else None,
     }
-    return Saved(tensors_of(kept), info)
+    if not problem.targets:
+        return Saved(tensors_of(kept), info)
+    found_out = diagnose(samples, problem.targets, sigma=problem.sigma, moves=searcher.moves(state))
+    info["targets"] = [asdict(diagnosis) for diagnosis in found_out]
+    return Saved(tensors_of(kept) | prefixed(SAMPLES, tensors_of(samples)), info)
 
 
-def _search_so_far(progress: dict[str, object], kept: Failures, priority: Tensor) -> dict[str, object]:
-    return {**progress, "kept": tensors_of(kept), "priority": priority}
+def _search_so_far(
+    progress: dict[str, object], kept: Failures, priority: Tensor, samples: Samples
+) -> dict[str, object]:
+    return {**progress, "kept": tensors_of(kept), "priority": priority, "samples": tensors_of(samples)}
 
 
 def load_failures(saved: Saved) -> Failures:
-    return Failures(**saved.tensors)
+    return Failures(**{name: value for name, value in saved.tensors.items() if not name.startswith(f"{SAMPLES}/")})
+
+
+def load_samples(saved: Saved) -> Samples:
+    """Every sample of a search that pursued targets."""
+    return Samples(**saved.part(SAMPLES))
+
+
+def _samples(problem: Problem, candidates: Candidates, searcher: str) -> Samples:
+    """A step's candidates as samples, with the classifier's answers."""
+    if (
+        candidates.target is None
+        or candidates.chain is None
+        or candidates.z is None
+        or (candidates.condition is None and problem.origins.condition is not None)
+    ):
+        raise PluginError(
+            "a sampler's candidates do not say what they are",
+            got="Candidates without target, chain, z, or the condition that a conditional generator was told",
+            expected="all of them",
+            plugin=searcher,
+        )
+    answers = problem.answers(candidates)
+    return Samples(candidates.z, answers, candidates.target, candidates.chain, candidates.condition)
+
+
+def _may_stop(problem: Problem, samples: Samples | None, settings: SearchSection) -> str:
+    """Why the search may stop before its end; empty where it may not. Without new samples, mixing is as it was."""
+    if settings.queries is not None and problem.meter.queries >= settings.queries:
+        return "queries"
+    if samples is None or (settings.ess is None and settings.rhat is None):
+        return ""
+    found = diagnose(samples, problem.targets, sigma=problem.sigma)
+    return "mixing" if found and enough(found, ess=settings.ess, rhat=settings.rhat) else ""
+
+
+def _no_samples(problem: Problem) -> Samples:
+    whole = torch.empty(0, dtype=torch.int64)
+    told = None if problem.origins.condition is None else whole
+    return Samples(torch.empty(0, problem.latent_size), torch.empty(0, problem.num_classes), whole, whole, told)
 
 
 def _no_failures(problem: Problem) -> Failures:

@@ -28,6 +28,7 @@ from . import (  # noqa: F401  # each registers its checks
 )
 from .parametrize import parametrize_with_checks
 from .problems import BALLS, Ball, KnownProblem, PlantedClassifier, PlantedGenerator, known_problem
+from .problems_discrete import KnownScenes, known_scenes
 from .runner import CHECKS, Check, CheckFailed, Factory, NotApplicable, Subject, run_checks
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "Check",
     "CheckFailed",
     "KnownProblem",
+    "KnownScenes",
     "NotApplicable",
     "PlantedClassifier",
     "PlantedGenerator",
@@ -49,6 +51,7 @@ __all__ = [
     "check_labeler",
     "check_searcher",
     "known_problem",
+    "known_scenes",
     "parametrize_with_checks",
 ]
 

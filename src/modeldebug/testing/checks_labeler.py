@@ -12,7 +12,7 @@ from ..context import Context
 from ..contracts.labeler import Labeler
 from ..judging import majority
 from ..rng import isolated_global_rng, rng_for
-from ..types import Answers, LabelRequest
+from ..votes import Answers, LabelRequest
 from .problems import SPEC
 from .runner import NotApplicable, Subject, globals_watched, require, rule, same
 

@@ -11,15 +11,22 @@ from torch import Tensor, nn
 from ..classifier import Classifier
 from ..component import ComponentConfig
 from ..contracts.searcher import Searcher, State
+from ..diagnostics import Samples, diagnose
 from ..problem import Problem
-from ..queries import Evaluation, GuideAnswer, Slope
+from ..queries import Evaluation, GuideAnswer, Misfit, Residuals, Slope
 from ..rng import isolated_global_rng, rng_for
+from ..targets import Target
 from ..types import Candidates, Failures, Origins
 from .problems import SPEC, KnownProblem, PlantedClassifier, PlantedGenerator, codes_of
+from .quadrature import known_moments
 from .runner import NotApplicable, Subject, globals_watched, require, rule, same
 
 MOST_STEPS = 1000
 BETTER = 1.5  # how much more often than a prior draw a candidate must fail
+SAMPLED = (Target("ambiguous", (0, 1), (0.5, 0.5)), Target("high-confidence", (2,), (1.0,)))
+WIDE = 0.3  # sigma at which short chains mix
+FAR = 5.0
+LEAST = 4.0  # effective size below which nothing can be told
 
 
 def _run(searcher: Searcher[Any], problem: Problem, seed: int = 0) -> tuple[list[Candidates], list[Failures]]:
@@ -61,12 +68,12 @@ def search_ends_and_can_be_judged(subject: Subject) -> None:
 
 @rule(
     "searcher",
-    says="every classifier query goes through problem.evaluate or problem.value_and_grad, and is counted",
+    says="every classifier query goes through problem.evaluate, value_and_grad, misfit or residuals, and is counted",
     why="searchers are compared at equal cost; a query that is not counted makes the comparison worthless",
     do="call the problem's public methods only, and leave problem.meter alone",
 )
 def every_query_is_metered(subject: Subject) -> None:
-    problem = WatchedProblem(subject.known, subject.guide())
+    problem = WatchedProblem(subject.known, subject.guide(), subject.targets)
     _run(subject.make(), problem)
     require(problem.around == 0, f"{problem.around} uses of a network that went around the problem")
     require(
@@ -76,15 +83,15 @@ def every_query_is_metered(subject: Subject) -> None:
 
 @rule(
     "searcher",
-    says="every guide query goes through problem.ask_guide, and is counted apart from the classifier's",
+    says="every guide query goes through the problem, and is counted apart from the classifier's",
     why="what a guide costs is no query to the model under test: a report says both, and budgets are of the latter",
-    do="ask problem.ask_guide, and neither call the guide itself nor write into problem.meter",
+    do="ask problem.ask_guide, misfit or residuals, and neither call the guide itself nor write into problem.meter",
 )
 def guide_queries_are_metered_apart(subject: Subject) -> None:
     guide = subject.guide()
     if guide is None:
         raise NotApplicable("it neither requires a guide nor can use one")
-    problem = WatchedProblem(subject.known, guide)
+    problem = WatchedProblem(subject.known, guide, subject.targets)
     _run(subject.make(), problem)
     require(problem.around_guide == 0, f"{problem.around_guide} uses of the guide that went around the problem")
     told = problem.meter.guide_queries
@@ -173,12 +180,12 @@ def globals_are_left_alone(subject: Subject) -> None:
     do="try empty tensors: `x[mask]` and `argsort` can take them, `x[0]` and `max()` cannot",
 )
 def nothing_to_find_is_no_error(subject: Subject) -> None:
+    known, guide = subject.known, subject.guide()
+    needs_none = (Target("class-excluded", (0,), (1.0,)),) if subject.samples else ()
     for n in (0, 1):
-        _run(subject.make(), subject.problem(_some(subject.known, n)))
-    known = subject.known
-    module = PlantedClassifier(balls=())
-    never_wrong = Classifier(module.eval(), SPEC, batch_size=64)
-    problem = Problem(known.generator, never_wrong, known.origins, guide=subject.guide(), batch_size=64)
+        _run(subject.make(), known.problem(_some(known, n), guide=guide, targets=needs_none))
+    never_wrong = Classifier(PlantedClassifier(balls=()).eval(), SPEC, batch_size=64)
+    problem = Problem(known.generator, never_wrong, known.origins, guide=guide, targets=subject.targets, batch_size=64)
     _run(subject.make(), problem)
 
 
@@ -200,6 +207,66 @@ def finds_planted_failures(subject: Subject) -> None:
     )
 
 
+@rule(
+    "searcher",
+    says="a sampler says of each sample which target it is for, which chain it is from, and which evaluation it is; "
+    "and of each target how its moves were accepted",
+    why="the core judges from these whether a target was reached; one without samples would seem not to exist",
+    do="give Candidates target, chain and evaluation; from moves(state) return acceptance (t,), and divergences (t,)",
+)
+def samples_can_be_diagnosed(subject: Subject) -> None:
+    if not subject.samples:
+        raise NotApplicable("it does not pursue targets")
+    problem, sampler = subject.problem(), subject.make()
+    samples, moves = _sample(sampler, problem)
+    counts = samples.target.bincount(minlength=len(problem.targets)).tolist()
+    require(min(counts) > 0, f"{counts} samples of the targets")
+    require("acceptance" in moves and moves.keys() <= {"acceptance", "divergences"}, f"moves of {sorted(moves)}")
+    for name, values in moves.items():
+        require(values.shape == (len(problem.targets),), f"{name} of shape {tuple(values.shape)}")
+    acceptance, divergences = moves["acceptance"], moves.get("divergences", torch.zeros(1, dtype=torch.int64))
+    require(((acceptance > 0) & (acceptance <= 1)).all(), f"acceptance {acceptance.tolist()}")
+    require(divergences.dtype == torch.int64 and (divergences >= 0).all(), f"divergences {divergences.tolist()}")
+
+
+@rule(
+    "searcher",
+    says=f"the mean of a sampler's codes is that of the posterior, within {FAR:g} standard errors",
+    why="samples of another distribution do not show what the classifier takes for the target",
+    do="draw from exp(log prior - misfit / sigma^2); try it on known_problem(), whose posterior known_moments gives",
+)
+def samples_follow_the_posterior(subject: Subject) -> None:
+    if not subject.samples:
+        raise NotApplicable("it does not pursue targets")
+    problem = subject.known.problem(targets=SAMPLED, sigma=WIDE)
+    samples, moves = _sample(subject.make(), problem)
+    for target, found in zip(SAMPLED, diagnose(samples, SAMPLED, sigma=WIDE, moves=moves), strict=True):
+        worth = found.ess or 0.0
+        require(worth > LEAST, f"{found.samples} samples of {target.name}, worth {worth:.1f}: too few to tell")
+        mean, deviation = known_moments(target, WIDE)
+        off = (samples.subset(samples.target == SAMPLED.index(target)).z.mean(0) - mean).abs() / deviation
+        error = float(off.max()) * worth**0.5
+        require(error < FAR, f"{error:.1f} standard errors for {target.name}, by an effective size of {worth:.0f}")
+
+
+def _sample(sampler: Searcher[Any], problem: Problem) -> tuple[Samples, dict[str, Tensor]]:
+    """All samples of a sampler, and what it says of its moves in the end."""
+    state, parts = sampler.start(problem, rng_for(0, "search")), [_no_samples(problem)]
+    while not state["done"]:
+        state, found = sampler.step(problem, state)
+        if len(found):
+            given = found.z, found.target, found.chain, found.evaluation
+            require(all(v is not None for v in given), "Candidates without codes, targets, chains or evaluations")
+            parts.append(Samples(found.z, problem.answers(found), found.target, found.chain))  # type: ignore[arg-type]
+        problem.judge(found, step=0, searcher=sampler.name)
+    return Samples.concatenate(parts), sampler.moves(state)
+
+
+def _no_samples(problem: Problem) -> Samples:
+    none = torch.empty(0, dtype=torch.int64)
+    return Samples(torch.empty(0, problem.latent_size), torch.empty(0, problem.num_classes), none, none)
+
+
 class WatchedProblem(Problem):
     """Counts the queries that go through it, and the uses of the networks that do not.
 
@@ -207,13 +274,13 @@ class WatchedProblem(Problem):
         counted: queries, as the meter ought to count them.
         around: uses of generator or classifier outside of the problem's own methods.
         counted_guide: guide queries, as the meter ought to count them.
-        around_guide: uses of the guide outside of `ask_guide`.
+        around_guide: uses of the guide that do not go through the problem.
     """
 
-    def __init__(self, known: KnownProblem, guide: Classifier | None = None) -> None:
+    def __init__(self, known: KnownProblem, guide: Classifier | None = None, targets: tuple[Target, ...] = ()) -> None:
         classifier = known.classifier.copy()
         generator = _WatchedGenerator(known.generator, self._used)
-        super().__init__(generator, classifier, known.origins, guide=guide, batch_size=64)
+        super().__init__(generator, classifier, known.origins, guide=guide, targets=targets, batch_size=64)
         classifier.module.register_forward_pre_hook(self._used_module)
         if guide is not None:
             guide.module.register_forward_pre_hook(self._used_guide)
@@ -229,11 +296,29 @@ class WatchedProblem(Problem):
     def _used_guide(self, module: nn.Module, arguments: object) -> None:
         self.around_guide += not self._inside
 
-    def evaluate(self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None) -> Evaluation:
+    def evaluate(self, z: Tensor, **asked: Any) -> Evaluation:
         self.counted += len(z)
         self._inside = True
-        answer = super().evaluate(z, origin=origin, condition=condition)
+        answer = super().evaluate(z, **asked)
         self._inside = False
+        return answer
+
+    def misfit(self, z: Tensor, target: Tensor, **asked: Any) -> Misfit:
+        cost = (3 if asked.get("gradient", True) else 1) * len(z)
+        self.counted += cost
+        self.counted_guide += cost if self.guided and any(t.expected >= 0 for t in self.targets) else 0
+        self._inside = True
+        answer = super().misfit(z, target, **asked)
+        self._inside = False
+        return answer
+
+    def residuals(self, z: Tensor, target: Tensor, **asked: Any) -> Residuals:
+        self._inside = True
+        answer = super().residuals(z, target, **asked)
+        self._inside = False
+        says = self.guided and any(t.expected >= 0 for t in self.targets)  # the guide's is a residual of its own
+        self.counted += (1 + 2 * (answer.value.shape[1] - says)) * len(z)
+        self.counted_guide += 3 * len(z) if says else 0
         return answer
 
     def value_and_grad(self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None) -> Slope:

@@ -21,6 +21,7 @@ from ..contracts.generator import Generator
 from ..data import split
 from ..problem import Problem
 from ..rng import rng_for
+from ..targets import Target
 from ..types import Candidates, DataSpec, Failures, ImageSet, Origins, Splits
 
 SPEC = DataSpec((1, 8, 8), ("dark-dark", "bright-dark", "dark-bright", "bright-bright"))
@@ -160,10 +161,18 @@ class KnownProblem:
         inside = torch.stack([ball.distance(z) < ball.radius for ball in self.balls], 1)
         return torch.where(inside.any(1), inside.int().argmax(1), -1)
 
-    def problem(self, origins: Origins | None = None, guide: Classifier | None = None) -> Problem:
+    def problem(
+        self,
+        origins: Origins | None = None,
+        guide: Classifier | None = None,
+        targets: Sequence[Target] = (),
+        sigma: float = 0.05,
+    ) -> Problem:
         """A problem with a fresh copy of the classifier and an empty meter."""
         chosen = self.origins if origins is None else origins
-        return Problem(self.generator, self.classifier.copy(), chosen, guide=guide, batch_size=64)
+        return Problem(
+            self.generator, self.classifier.copy(), chosen, targets=targets, sigma=sigma, guide=guide, batch_size=64
+        )
 
     def codes_in_balls(self, per_ball: int, rng: torch.Generator) -> Tensor:
         """Codes (balls * per_ball, 2), spread evenly over each ball, ball after ball."""

@@ -18,6 +18,7 @@ from ..component import KINDS, Component, Kind
 from ..errors import ConfigError, nearest
 from ..problem import Problem
 from ..rng import isolated_global_rng
+from ..targets import Target
 from ..types import Origins
 from .problems import ABILITIES, SPEC, KnownProblem, known_guide, known_problem
 
@@ -69,7 +70,7 @@ class Subject:
         self.name = what.name if isinstance(what, Component) else getattr(what, "__name__", repr(what))
         self._what = what
         self._remembered: dict[str, Any] = {}
-        able = ABILITIES | {"conditional", "guide"}
+        able = ABILITIES | {"conditional", "guide", "targets"}
         if self.component is not None and not self.component.requires <= able:
             raise ConfigError(
                 f"the kit's known problem cannot serve {self.name}",
@@ -82,9 +83,22 @@ class Subject:
         """The known problem; with a conditional generator for a component that requires one."""
         return known_problem(conditional=self.component is not None and "conditional" in self.component.requires)
 
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """For a searcher that pursues targets: the classes of the known problem's failures, predicted as others."""
+        if not self.samples:
+            return ()
+        return tuple(Target("misclassified", (label,)) for label in sorted({ball.label for ball in self.known.balls}))
+
+    @property
+    def samples(self) -> bool:
+        """Whether it is a searcher that pursues targets."""
+        return self.component is not None and "targets" in self.component.requires
+
     def problem(self, origins: Origins | None = None) -> Problem:
-        """A fresh problem; with a guide for a searcher that requires one or can use one."""
-        return self.known.problem(origins, guide=self.guide())
+        """A fresh problem; with a guide for a searcher that requires one or can use one, and with targets for one that
+        pursues some."""
+        return self.known.problem(origins, guide=self.guide(), targets=self.targets)
 
     def guide(self) -> Classifier | None:
         """The guide of its problems: the truth, where the component requires a guide or can use one, else None."""

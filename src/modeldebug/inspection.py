@@ -1,0 +1,121 @@
+"""An inspection from its first stage to its last: which inputs does a classifier answer as one asks? (Bayes-TrEx)
+
+`execute_inspection` reads from top to bottom, as `engine.execute` does. Stages that a run has too have the same keys
+there, so that an inspection takes them over from a run.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from importlib import metadata
+from typing import Any
+
+import torch
+
+from . import results
+from .aims import Group, grouped, inspection_targets
+from .classifier import Classifier
+from .config import RunConfig
+from .contracts.generator import Generator
+from .estimate import WEIGHTS
+from .events import EventBus
+from .prepare import Prepared, make, prepare
+from .problem import Problem
+from .report.inspection import render_inspection
+from .session import Session, conduct, threads
+from .stages import search
+from .stages.look import Shown, look
+from .store import RunStore
+from .subject import classifier_under_test, trained_generator
+from .types import Origins
+
+EXTRAS = ("captum", "torchmetrics")  # which decide what the report shows
+SAMPLING = 1.0  # the weight of one target: see `estimate.WEIGHTS`
+
+
+def execute_inspection(store: RunStore, config: RunConfig, bus: EventBus, *, trust: bool = False) -> None:
+    """Do all stages of an inspection that are not done yet, and write its results and report.
+
+    Raises:
+        ModelDebugError: bad input, or a component that fails; what was finished is kept.
+    """
+    conduct(store, config, bus, partial(_inspect, trust=trust))
+
+
+def _inspect(session: Session, *, trust: bool) -> dict[str, Any]:
+    config, store = session.config, session.store
+    prepared = prepare(config, aims=inspection_targets, trust=trust)
+    groups = grouped(prepared.targets, prepared.splits.spec, prepared.legitimate.spec)
+    session.plan(_weights(groups))
+    store.manifest["batch_size"] = prepared.classifier.batch_size
+    with threads(config.core.run.threads, prepared.splits.spec):
+        _stages(session, prepared, groups)
+    summary = results.summarise(store)
+    store.write_json("results.json", summary)
+    store.write("report.html", render_inspection(store).encode())
+    return summary
+
+
+def _weights(groups: tuple[Group, ...]) -> dict[str, float]:
+    """The stages in their order, and how long each takes relative to the others."""
+    weights = {stage: WEIGHTS[stage] for stage in ("data", "classifier")}
+    for group in groups:
+        weights |= {group.generator: WEIGHTS["generator"], group.samples: SAMPLING * len(group.targets)}
+    return weights | {"evidence": WEIGHTS["evidence"]}
+
+
+def _stages(session: Session, prepared: Prepared, groups: tuple[Group, ...]) -> None:
+    config, splits = session.config, prepared.splits
+
+    # the data, and the classifier under test
+    classifier = classifier_under_test(session, prepared)
+
+    # for each generator that the targets need: it learns, and codes are sampled whose images the classifier answers so
+    sampled = []
+    for group in groups:
+        excluded = None if group.excluded is None else splits.spec.classes[group.excluded]
+        generator = trained_generator(session, prepared, stage=group.generator, without=excluded)
+        sampled.append(_sampled(session, classifier, generator, group))
+
+    # what the report shows besides
+    session.run_stage(
+        "evidence",
+        lambda context: look(splits, prepared.legitimate, classifier, sampled, context, settings=config.core.report),
+        sections=("report", "run"),
+        after=tuple(group.samples for group in groups),
+        facts={name: _version(name) for name in EXTRAS},
+    )
+
+
+def _version(package: str) -> str:
+    """The version of a package that may be there."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "none"
+
+
+def _sampled(session: Session, classifier: Classifier, generator: Generator[Any], group: Group) -> Shown:
+    """The stage that samples: a search without training images to start from, since an inspection encodes none."""
+    config, settings = session.config, session.config.core.search
+    searcher = make(config, "searcher", classifier.spec)
+    conditional = "conditional" in config.choices["generator"].registered.component.provides
+    nothing = torch.empty(0, dtype=torch.int64)
+    problem = Problem(
+        generator,
+        classifier,
+        Origins(index=nothing, labels=nothing, condition=nothing if conditional else None),
+        targets=group.targets,
+        sigma=settings.sigma,
+        batch_size=classifier.batch_size,
+        device=session.device,
+        searcher=searcher.name,
+    )
+    found = session.run_stage(
+        group.samples,
+        lambda context: search.search(searcher, problem, context, settings=settings, seed=session.seed),
+        roles=("searcher",),
+        sections=("search", "run"),
+        after=(group.generator, "classifier"),
+    )
+    return Shown(group.samples, generator, group.targets, search.load_samples(found))

@@ -1,0 +1,65 @@
+"""What passes between the core and a labeler: a request, and the votes or the wait that answer it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .types import DataSpec
+
+
+@dataclass(frozen=True, eq=False)
+class LabelRequest:
+    """Images to be labelled, and nothing that gives the classifier's prediction away.
+
+    Attributes:
+        id: names the request; a labeler that pends finds its answers again by it.
+        x: (n, c, h, w) float32 in [0, 1].
+        spec: the classes to choose from.
+        group: (n,) int64, images of one group (a region) belong together; -1 for none.
+
+    >>> import torch
+    >>> spec = DataSpec(shape=(1, 8, 8), classes=("zero", "one"))
+    >>> LabelRequest("regions", torch.zeros(2, 1, 8, 8), spec, group=torch.tensor([0, 0])).spec.classes
+    ('zero', 'one')
+    """
+
+    id: str
+    x: Tensor
+    spec: DataSpec
+    group: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Votes on each image; the core aggregates them.
+
+    Attributes:
+        votes: (n, annotators) int64: a class, -1 for "none of the above", -2 for not asked.
+        confidence: (n,) float32 in [0, 1], how sure a program is of the answer that its votes give; None for people,
+            and programs that cannot say.
+
+    >>> import torch
+    >>> Answers(torch.tensor([[3, 3, -1], [5, -1, -2]])).votes.shape
+    torch.Size([2, 3])
+    """
+
+    votes: Tensor
+    confidence: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Pending:
+    """The labeler has to wait for people.
+
+    Attributes:
+        waiting: how many images still wait for votes.
+        how: what a person should type next.
+
+    >>> Pending(waiting=12, how="modeldebug resume runs/first").waiting
+    12
+    """
+
+    waiting: int
+    how: str
