@@ -6,6 +6,7 @@ from twins import LenientConfig, assert_caught, assert_every_check_has_a_twin, c
 
 from modeldebug.testing import PlantedGenerator, check_generator
 from modeldebug.testing.problems import PlantedConditionalGenerator
+from modeldebug.testing.problems_discrete import SceneGenerator
 
 
 class Reference(PlantedGenerator):
@@ -124,6 +125,70 @@ class Obedient(PlantedConditionalGenerator):
     _fit, state_dict, load_state_dict = Reference._fit, Reference.state_dict, Reference.load_state_dict
 
 
+class PullsInwards(Reference):
+    """Steps with a kernel of its own: half of the way to the origin, and noise."""
+
+    pull = 0.5
+
+    def _propose(self, z, rng, scale):
+        after = self.pull * z + torch.randn(z.shape, generator=rng)
+        there, back = (after - self.pull * z).square().sum(1), (z - self.pull * after).square().sum(1)
+        return after, 0.5 * (there - back)
+
+
+class LeavesOutTheWayBack(PullsInwards):
+    def _propose(self, z, rng, scale):
+        after, log_ratio = super()._propose(z, rng, scale)
+        return after, torch.zeros_like(log_ratio)
+
+
+class TurnsTheRatioAround(PullsInwards):
+    def _propose(self, z, rng, scale):
+        after, log_ratio = super()._propose(z, rng, scale)
+        return after, -log_ratio
+
+
+class DrawsWiderThanItsPrior(Reference):
+    def _sample(self, n, rng):
+        return 1.3 * super()._sample(n, rng)
+
+
+class StepsFromGlobals(Reference):
+    def _propose(self, z, rng, scale):
+        return z + torch.randn(z.shape), torch.zeros(len(z))
+
+
+class OneRatioForAll(Reference):
+    def _propose(self, z, rng, scale):
+        return z + torch.randn(z.shape, generator=rng), torch.zeros(())
+
+
+class Fenced(Reference):
+    """Has images on one side only, and draws no others."""
+
+    def _sample(self, n, rng):
+        z = super()._sample(n, rng)
+        return torch.stack([z[:, 0].abs(), z[:, 1]], 1)
+
+    def _valid(self, z):
+        return z[:, 0] >= 0
+
+    def _decode(self, z, condition):
+        if bool((z[:, 0] < 0).any()):
+            raise ValueError("there is no image beyond the fence")
+        return super()._decode(z, condition)
+
+
+class FencedWithoutWarning(Fenced):
+    def _valid(self, z):
+        return torch.ones(len(z), dtype=torch.bool)
+
+
+class DrawsBeyondItsFence(Fenced):
+    def _sample(self, n, rng):
+        return Reference._sample(self, n, rng)
+
+
 BOTH = ("encode", "gradients")
 TWINS = {
     "unknown_settings_are_refused": (component(Reference, *BOTH, config=LenientConfig), "was accepted"),
@@ -135,6 +200,8 @@ TWINS = {
     "decoding_repeats": (component(Noisy, *BOTH), "images that differ"),
     "rows_do_not_mix": (component(NormalisedOverTheBatch, *BOTH), "other codes stand beside"),
     "sampling_is_seeded": (component(SamplesFromGlobals, *BOTH), "other draws for the same seed"),
+    "valid_codes_decode": (component(FencedWithoutWarning), "no image beyond the fence"),
+    "steps_keep_the_prior": (component(LeavesOutTheWayBack), "standard errors"),
     "fitting_repeats": (component(FitsAnyhow, *BOTH), "other weights"),
     "state_round_trip": (component(ForgetsWhatItLearned, *BOTH), "other images"),
     "inputs_are_left_alone": (component(Overwrites, *BOTH), "changed codes"),
@@ -143,6 +210,11 @@ TWINS = {
 MORE_TWINS = [
     ("spread_is_that_of_the_codes", component(SpreadOfOneNumber, *BOTH), "(1, 1)"),
     ("sampling_is_seeded", component(SamplesAlwaysTheSame), "the same draws for another seed"),
+    ("sampling_is_seeded", component(StepsFromGlobals), "other steps for the same seed"),
+    ("valid_codes_decode", component(DrawsBeyondItsFence), "prior draws are not valid"),
+    ("valid_codes_decode", component(OneRatioForAll), "expected: float32 (1)"),
+    ("steps_keep_the_prior", component(TurnsTheRatioAround), "standard errors"),
+    ("steps_keep_the_prior", component(DrawsWiderThanItsPrior), "standard errors"),
     ("inputs_are_left_alone", component(OverwritesTrainingImages), "changed training images"),
     ("globals_are_left_alone", component(SwitchesGradientsOff, "encode"), "gradient mode changed"),
 ]
@@ -158,6 +230,11 @@ def test_reference_that_is_told_the_class_passes_every_check():
 
 def test_reference_with_a_spread_passes_every_check():
     check_generator(component(WithSpread, *BOTH))
+
+
+@pytest.mark.parametrize("generator", [PullsInwards, Fenced, SceneGenerator])
+def test_reference_with_steps_or_limits_of_its_own_passes_every_check(generator):
+    check_generator(component(generator))
 
 
 def test_generator_factory_is_checked_like_a_component():

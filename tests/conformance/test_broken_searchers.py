@@ -1,7 +1,11 @@
 """Each searcher check catches a searcher that breaks its rule, and passes one that keeps them all."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from modeldebug_bayestrex.random_walk import RandomWalk
+from modeldebug_bayestrex.settings import RandomWalkConfig
 from twins import LenientConfig, assert_caught, assert_every_check_has_a_twin, component
 
 from modeldebug import Candidates, Component, ComponentConfig, ConfigError, Searcher, rng_for, spawn
@@ -46,7 +50,7 @@ class Forger(Reference):
 
 class AsksTheClassifierItself(Reference):
     def _step(self, problem, state):
-        problem._classifier.probs(problem._generator.decode(problem.origins.z))
+        problem._pipeline.classifier.probs(problem._pipeline.generator.decode(problem.origins.z))
         return super()._step(problem, state)
 
 
@@ -132,7 +136,7 @@ class Guided(Reference):
 
 class AsksTheGuideItself(Guided):
     def _step(self, problem, state):
-        problem._guide.probs(torch.zeros(2, 1, 8, 8))
+        problem._pipeline.guide.probs(torch.zeros(2, 1, 8, 8))
         return super()._step(problem, state)
 
 
@@ -142,6 +146,48 @@ class CountsTheGuideAsTheClassifier(Guided):
         problem.meter.queries += problem.meter.guide_queries
         problem.meter.guide_queries = 0
         return answer
+
+
+class ShortWalk(RandomWalkConfig):
+    chains: int = 4
+    warmup: int = 40
+    samples: int = 80
+    draws: int = 64
+    block: int = 40
+    hot: float = 2.0
+
+
+class LeavesOutTheChains(RandomWalk):
+    def _step(self, problem, state):
+        after, candidates = super()._step(problem, state)
+        return after, replace(candidates, chain=None)
+
+
+class ForgetsATarget(RandomWalk):
+    def _step(self, problem, state):
+        after, found = super()._step(problem, state)
+        rows = found.target == 0
+        return after, Candidates(**{k: v if v is None else v[rows] for k, v in vars(found).items()})
+
+
+class SaysNothingOfItsMoves(RandomWalk):
+    def moves(self, state):
+        return {}
+
+
+class CountsAllMovesTogether(RandomWalk):
+    def moves(self, state):
+        return {"acceptance": super().moves(state)["acceptance"].mean(0, keepdim=True)}
+
+
+class LeavesOutThePrior(RandomWalk):
+    def _step(self, problem, state):
+        problem.log_prior = lambda z: torch.zeros(len(z))
+        return super()._step(problem, {**state, "log_prior": torch.zeros(len(state["z"]))})
+
+
+def sampler(factory):
+    return Component("twin", "a component for tests", ShortWalk, factory, requires=frozenset({"targets"}))
 
 
 def guided(factory, **how):
@@ -161,6 +207,8 @@ TWINS = {
     "globals_are_left_alone": (component(DrawsFromGlobals), "torch's random state changed"),
     "nothing_to_find_is_no_error": (component(FirstFailure), "IndexError"),
     "finds_planted_failures": (component(Blind), "planted failures among"),
+    "samples_can_be_diagnosed": (sampler(ForgetsATarget), "0] samples of the targets"),
+    "samples_follow_the_posterior": (sampler(LeavesOutThePrior), "standard errors"),
 }
 MORE_TWINS = [
     ("search_ends_and_can_be_judged", component(Forger), "not what it evaluated"),
@@ -169,11 +217,18 @@ MORE_TWINS = [
     ("guide_queries_are_metered_apart", guided(AsksTheGuideItself), "3 uses of the guide that went around"),
     ("resumed_search_equals_straight_run", component(StateOfNumpyNumbers), "Error"),
     ("inputs_are_left_alone", component(MovesOrigins), "changed origins"),
+    ("samples_can_be_diagnosed", sampler(LeavesOutTheChains), "without codes, targets, chains or evaluations"),
+    ("samples_can_be_diagnosed", sampler(SaysNothingOfItsMoves), "moves of []"),
+    ("samples_can_be_diagnosed", sampler(CountsAllMovesTogether), "acceptance of shape (1,)"),
 ]
 
 
 def test_reference_searcher_passes_every_check():
     check_searcher(component(Reference))
+
+
+def test_reference_sampler_passes_every_check():
+    check_searcher(sampler(RandomWalk))
 
 
 @pytest.mark.parametrize("how", ["requires", "optional"])

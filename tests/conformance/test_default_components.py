@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from modeldebug_bayestrex.plugin import modeldebug_generators as modeldebug_vaes
+from modeldebug_bayestrex.plugin import modeldebug_searchers as modeldebug_samplers
 from modeldebug_classifiers.plugin import modeldebug_classifiers
 from modeldebug_datasets.plugin import modeldebug_datasets
 from modeldebug_defuse.plugin import (
@@ -12,6 +14,7 @@ from modeldebug_defuse.plugin import (
     modeldebug_generators,
     modeldebug_searchers,
 )
+from modeldebug_gan.plugin import modeldebug_generators as modeldebug_gans
 from modeldebug_labelers.plugin import modeldebug_classifiers as modeldebug_ensembles
 from modeldebug_labelers.plugin import modeldebug_labelers
 from PIL import Image
@@ -26,9 +29,15 @@ SHORT = {
     "digits": {"limit": 300},
     "vae": {"epochs": 12, "hidden": 32, "channels": 8, "latent": 3},
     "cvae": {"epochs": 12, "hidden": 32, "channels": 8, "latent": 3},
+    "vae-fc": {"epochs": 12, "hidden": 32, "latent": 3},
+    "dcgan": {"epochs": 12, "channels": 16, "latent": 3, "batch_size": 32, "learning_rate": 3e-3, "inverter_steps": 50},
     "beta-noise": {"draws": 40, "scale": 4.0, "block": 10},
     "margin": {"step": 0.2, "keep": 2, "apart": 0.2, "restarts": 1, "block": 4},  # restarts: all that it draws
     "margin-evolution": {"step": 0.2, "sigma": 0.05, "block": 4},
+    "nuts": {"warmup": 40, "samples": 60, "draws": 64, "depth": 4, "block": 30},
+    "smc": {"populations": 4, "particles": 24, "pool": 256},
+    "hmc": {"chains": 8, "warmup": 40, "samples": 20, "leaps": 8, "draws": 128, "block": 20},
+    "random-walk": {"chains": 4, "warmup": 60, "samples": 120, "draws": 64, "block": 60, "hot": 2.0},
     "dp-gmm": {"components": 6},
     "dp-gmm-sklearn": {"components": 6},
     "oracle": {"members": 2, "epochs": 6, "width": 8},
@@ -40,7 +49,10 @@ COMPONENTS = [
     *modeldebug_classifiers(),
     *modeldebug_ensembles(),
     *modeldebug_generators(),
+    *modeldebug_vaes(),
+    *modeldebug_gans(),
     *modeldebug_searchers(),
+    *modeldebug_samplers(),
     *modeldebug_clusterers(),
     *modeldebug_labelers(),
     *modeldebug_correctors(),

@@ -3,7 +3,8 @@
 On a page, Python blocks share their names. A block with a caption is written to that file of the page's own working
 folder; others are executed. In console blocks the lines `$ modeldebug ...` are run, and what stands below them must be
 what they print. Runs that are not `--preset tiny` would take too long: their options are resolved by `config show`, and
-`modeldebug.run` without a preset takes the preset `tiny`.
+`modeldebug.run` without a preset takes the preset `tiny`. An inspection is prepared, so that what it refuses is
+refused, and ends with what another one has found.
 """
 
 import doctest
@@ -11,6 +12,7 @@ import importlib
 import inspect
 import pkgutil
 import shlex
+import shutil
 import sys
 import textwrap
 import types
@@ -26,8 +28,10 @@ from sybil.evaluators.python import PythonEvaluator
 from sybil.parsers.myst import CodeBlockParser, SkipParser
 
 import modeldebug
-from modeldebug import hookspecs
+from modeldebug import folders, hookspecs
+from modeldebug.aims import inspection_targets
 from modeldebug.cli import program
+from modeldebug.prepare import prepare
 from modeldebug.registry import Registry, Source
 
 ROOT = Path(__file__).parents[2]
@@ -82,11 +86,12 @@ SYBIL = Sybil(
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path, monkeypatch, inspected):
     """A working folder with data.npz, my_models.py and w.safetensors; afterwards its modules are forgotten."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [str(tmp_path), *sys.path])
     monkeypatch.setattr(modeldebug, "run", quick_run)
+    monkeypatch.setattr(folders, "execute_inspection", prepare_alone(inspected.folder))
     rng = np.random.default_rng(0)
     np.savez("data.npz", images=rng.integers(0, 256, (90, 1, 8, 8), dtype=np.uint8), labels=np.arange(90) % 3)
     Path("my_models.py").write_text(
@@ -104,6 +109,16 @@ def quick_run(*args, preset=None, **options):
     return _run(*args, preset=preset or "tiny", **options)
 
 
+def prepare_alone(done):
+    """In place of the work of an inspection: what can be refused is, and all else is that of a finished one."""
+
+    def execute(store, config, bus, *, trust=False):
+        prepare(config, trust=trust, aims=inspection_targets)
+        shutil.copytree(done, store.path, dirs_exist_ok=True)
+
+    return execute
+
+
 def own():
     """A model and a data set, where a page speaks of them without making them."""
     images = torch.rand(150, 1, 8, 8, generator=torch.Generator().manual_seed(0))
@@ -116,9 +131,10 @@ def own():
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_snippets_of_the_page_run(page, folder, finished):
+def test_snippets_of_the_page_run(page, folder, finished, inspected):
     document = SYBIL.parse(page)
-    document.namespace.update(own(), run=modeldebug.open_run(finished.folder))
+    opened = {"run": modeldebug.open_run(finished.folder), "inspection": modeldebug.open_inspection(inspected.folder)}
+    document.namespace.update(own(), **opened)
     for example in document.examples():
         example.evaluate()
 
@@ -126,7 +142,10 @@ def test_snippets_of_the_page_run(page, folder, finished):
 def modules():
     packages = [
         "modeldebug",
-        *(f"modeldebug_{name}" for name in ("classifiers", "datasets", "defuse", "labelers", "rivals")),
+        *(
+            f"modeldebug_{name}"
+            for name in ("bayestrex", "classifiers", "datasets", "defuse", "gan", "labelers", "rivals")
+        ),
     ]
     for package in packages:
         yield package

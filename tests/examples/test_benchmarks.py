@@ -1,5 +1,6 @@
 """The benchmarks on complete data sets run as they stand, on small files in MNIST's format."""
 
+import argparse
 import gzip
 import json
 import os
@@ -111,3 +112,78 @@ def test_the_yields_of_all_searches_are_measured_on_the_same_origins(tmp_path):
     assert rows["cvae, margin"]["queries"] > rows["cvae, reconstruct"]["queries"] == 60
     assert grid.stat().st_size > 1000
     assert "cvae, margin, guided" not in rows
+
+
+SAMPLERS = ("ess_per_second_ratio", "rank_rhat", "moment_error", "confidence_error")
+TABLES = (
+    "ambiguous_pairs", "ambiguous_reachable", "ambiguous_minutes", "high_confidence_min", "high_confidence_reached",
+    "graded_error", "novel_class_min", "novel_class_reached", "uniform_spread", "kl_pairs",
+)  # fmt: skip
+LEARNT = (
+    "class_excluded_min", "class_excluded_reached", "class_excluded_reachable", "gan_pairs", "gan_high_confidence_min",
+)  # fmt: skip
+
+
+def quick(script, folder, *options):
+    """What a benchmark writes and prints on the small files, with `--quick`."""
+    write_digits(folder)
+    where = ["--root", ".", "--json", "out.json", "--keep", "kept"]
+    done = subprocess.run(
+        [sys.executable, BENCHMARKS / script, "--quick", *where, *options],
+        cwd=folder,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads((folder / "out.json").read_text()), done.stdout
+
+
+def test_samplers_are_measured_on_one_posterior(tmp_path):
+    written, printed = quick("bayestrex_samplers.py", tmp_path)
+    assert set(SAMPLERS) <= set(written["figures"])
+    measured = written["samplers"]
+    assert set(measured) == {"nuts", "hmc", "smc"}
+    ratio = measured["smc"]["ess_per_second"] / measured["nuts"]["ess_per_second"]
+    assert written["figures"]["ess_per_second_ratio"] == ratio
+    assert measured["nuts"]["rank_rhat"] is None, "three draws tell nothing, and NaN is no JSON"
+    assert "of NUTS 3 + 3 (the paper: 1,000 + 1,000)" in printed
+    weights = [(tmp_path / f"kept/{name}/stages/generator.safetensors").read_bytes() for name in measured]
+    assert len(set(weights)) == 1, "one generator for all"
+    assert "reference:" in printed
+
+
+def test_tables_of_bayestrex_with_one_generator_are_measured(tmp_path):
+    parts = "ambiguous,confident,graded,uniform,novel,kl"
+    written, printed = quick("bayestrex_tables.py", tmp_path, "--parts", parts)
+    assert set(TABLES) <= set(written["figures"])
+    assert written["figures"]["ambiguous_samples_min"] == 2 * 16
+    assert (tmp_path / "kept/novel/stages/generator.json").exists()
+    assert "the classifier knows 0, 1, 3, 6, 9" in printed
+    config = json.loads((tmp_path / "kept/kl/manifest.json").read_text())["config"]
+    assert config["classifier"]["use"] == "python:_Network"
+
+
+def test_tables_of_bayestrex_with_other_generators_are_measured(tmp_path):
+    written, printed = quick("bayestrex_tables.py", tmp_path, "--parts", "excluded,gan")
+    figures, lines = written["figures"], printed.splitlines()
+    assert set(LEARNT) <= set(figures)
+    assert len([line for line in lines if line.startswith("  class-excluded:")]) == 10
+    (beyond,) = [line for line in lines if line.startswith("  out of the generator's reach: ")]
+    named = [name for name in beyond.partition(": ")[2].split(", ") if name != "none"]
+    assert figures["class_excluded_reachable"] == 10 - len(named)
+    folders = [tmp_path / f"kept/gan-{kind}/stages" for kind in ("ambiguous", "high-confidence")]
+    one, other = ((folder / "generator.safetensors").read_bytes() for folder in folders)
+    assert one == other, "the DCGAN is trained once"
+
+
+def test_a_figure_that_was_not_measured_is_null_and_a_dash(tmp_path, capsys, monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    from figures import known, lowest, publish, ratio
+
+    figures = {"a": lowest([0.5, None]), "b": lowest([]), "c": lowest([0.5, 0.2]), "d": ratio(1.0, 0.0)}
+    publish({**figures, "e": known(float("nan"))}, argparse.Namespace(json=tmp_path / "out.json"))
+    assert json.loads((tmp_path / "out.json").read_text())["figures"] == dict.fromkeys("abde") | {"c": 0.2}
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["-", "-", "0.2", "-", "-"]
