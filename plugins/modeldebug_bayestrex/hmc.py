@@ -16,7 +16,7 @@ from modeldebug import Candidates, Problem, Searcher, State, rng_for, spawn
 from .moves import move
 from .posterior import Codes, Density, Posterior, tensors_in
 from .settings import HmcConfig
-from .starts import likely_draws
+from .starts import cooled, likely_draws
 
 SHRINKAGE, EARLY, FORGETTING = 0.05, 10.0, 0.75  # gamma, t0 and kappa of dual averaging (Hoffman and Gelman 2014)
 FIRST_STEP = 0.1  # in standard deviations
@@ -61,12 +61,13 @@ class Hmc(Searcher[HmcConfig]):
         rng, kept = rng_for(int(state["seed"]), first), []
         for i in range(first, last):
             warming = i < config.warmup
+            sigma = cooled(problem.sigma, i, hot=config.hot, warmup=config.warmup)
             step = (tensors["log_step"] if warming else tensors["mean_log_step"]).exp()
             moved = move(
                 posterior,
                 codes,
                 density,
-                sigma=torch.full((len(codes),), self._sigma(problem, i)),
+                sigma=torch.full((len(codes),), sigma),
                 step=step[codes.target],
                 scale=tensors["scale"],
                 leaps=config.leaps,
@@ -87,12 +88,6 @@ class Hmc(Searcher[HmcConfig]):
         found = codes.at(rows).moved(torch.cat([codes.z[:0], *kept]))
         after: State = {**state, **tensors, **codes.state(), **vars(density), "iteration": last, "done": done}
         return after, posterior.propose(found, chain=rows % config.chains)
-
-    def _sigma(self, problem: Problem, iteration: int) -> float:
-        """Of the likelihood: in the first half of warm-up it falls from `hot` times sigma to sigma."""
-        left = 1 - min(1.0, 2 * iteration / max(1, self.config.warmup))
-        sigma: float = problem.sigma * self.config.hot**left
-        return sigma
 
     def moves(self, state: State) -> dict[str, Tensor]:
         """The mean probability with which moves were accepted after warm-up, and how many diverged."""

@@ -13,7 +13,7 @@ from modeldebug import Candidates, Problem, Searcher, State, rng_for, spawn
 
 from .posterior import Codes, Posterior, tensors_in
 from .settings import RandomWalkConfig
-from .starts import likely_draws
+from .starts import cooled, likely_draws
 
 SHORTEST, LONGEST = 1e-4, 1e2  # what the scale of steps is kept within; kernels that do not heed it would move it on
 
@@ -56,7 +56,7 @@ class RandomWalk(Searcher[RandomWalkConfig]):
         log_prior, misfit, scale, accepted = (tensors[name] for name in ("log_prior", "misfit", "scale", "accepted"))
         rng, kept = rng_for(seed, first), []
         for i in range(first, last):
-            sigma = self._sigma(problem, i)
+            sigma = cooled(problem.sigma, i, hot=config.hot, warmup=config.warmup)
             z, log_ratio = problem.propose(codes.z, rng, scale[codes.target])
             rows = problem.valid(z).nonzero()[:, 0]
             gain = torch.full((len(z),), -torch.inf)
@@ -96,12 +96,6 @@ class RandomWalk(Searcher[RandomWalkConfig]):
     @property
     def _iterations(self) -> int:
         return self.config.warmup + self.config.samples * self.config.thin
-
-    def _sigma(self, problem: Problem, iteration: int) -> float:
-        """Of the likelihood: in the first half of warm-up it falls from `hot` times sigma to sigma."""
-        left = 1 - min(1.0, 2 * iteration / max(1, self.config.warmup))
-        sigma: float = problem.sigma * self.config.hot**left
-        return sigma
 
     def moves(self, state: State) -> dict[str, Tensor]:
         accepted, tried = tensors_in(state)["accepted"], int(state["iteration"]) - self.config.warmup

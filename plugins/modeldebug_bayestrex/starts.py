@@ -1,4 +1,4 @@
-"""Where chains start: among prior draws, where the target is not hopeless."""
+"""How chains start: among prior draws, where the target is not hopeless, and under a sigma that falls."""
 
 from __future__ import annotations
 
@@ -40,6 +40,18 @@ def likely_draws(problem: Problem, posterior: Posterior, *, chains: int, draws: 
     rows = rows if posterior.shared else rows + draws * torch.arange(count)[:, None]
     chosen = codes.at(rows.reshape(-1))
     return Codes(chosen.z, torch.arange(count).repeat_interleave(chains), chosen.condition)
+
+
+def cooled(sigma: float, iteration: int, *, hot: float, warmup: int) -> float:
+    """The standard deviation of the likelihood in an iteration: in the first half of warm-up it falls from `hot` times
+    sigma to sigma.
+
+    >>> [round(cooled(0.05, i, hot=10.0, warmup=100), 3) for i in (0, 25, 50, 130)]
+    [0.5, 0.158, 0.05, 0.05]
+    """
+    left = 1 - min(1.0, 2 * iteration / max(1, warmup))
+    now: float = sigma * hot**left
+    return now
 
 
 def _by_likelihood(log_weight: Tensor, size: int, rng: torch.Generator) -> Tensor:

@@ -108,18 +108,13 @@ class Residuals:
         slope: (n, m, d) float32, their gradients with respect to the codes.
         probs: (n, k) float32, the predictions.
 
-    >>> Residuals(torch.tensor([[0.6, 0.8]]), torch.zeros(1, 2, 5), torch.tensor([[0.1, 0.9]])).misfit
-    tensor([0.5000])
+    >>> Residuals(torch.tensor([[0.6, 0.8]]), torch.zeros(1, 2, 5), torch.tensor([[0.1, 0.9]])).slope.shape
+    torch.Size([1, 2, 5])
     """
 
     value: Tensor
     slope: Tensor
     probs: Tensor
-
-    @property
-    def misfit(self) -> Tensor:
-        """(n,)."""
-        return 0.5 * self.value.square().sum(1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,6 +6,7 @@ from modeldebug_bayestrex.hmc import Hmc
 from modeldebug_bayestrex.moves import move
 from modeldebug_bayestrex.posterior import Codes, Posterior
 from modeldebug_bayestrex.settings import HmcConfig
+from modeldebug_bayestrex.starts import cooled
 from sampling import TORN, WIDE, sampled, simulated, standard_errors, uniformity
 
 from modeldebug import Target, rng_for
@@ -52,9 +53,9 @@ def test_masses_are_the_spread_of_the_chains():
 
 
 def test_sigma_falls_in_the_first_half_of_warm_up_and_stays():
-    problem, search = KNOWN.problem(targets=[TORN], sigma=0.05), hmc(hot=10.0, warmup=100)
-    found = [search._sigma(problem, i) for i in (0, 25, 50, 100, 130)]
+    found = [cooled(0.05, i, hot=10.0, warmup=100) for i in (0, 25, 50, 100, 130)]
     assert found == pytest.approx([0.5, 0.05 * 10**0.5, 0.05, 0.05, 0.05])
+    assert cooled(0.05, 0, hot=10.0, warmup=0) == pytest.approx(0.5)
 
 
 def test_trajectories_that_lose_their_energy_are_counted_and_refused():

@@ -2,10 +2,11 @@
 
 import pytest
 import torch
+from modeldebug_bayestrex import random_walk
 from modeldebug_bayestrex.posterior import Posterior
 from modeldebug_bayestrex.random_walk import RandomWalk
 from modeldebug_bayestrex.settings import RandomWalkConfig
-from modeldebug_bayestrex.starts import likely_draws
+from modeldebug_bayestrex.starts import cooled, likely_draws
 from sampling import TORN, WIDE, sampled, simulated, uniformity
 from scipy.stats import chisquare
 
@@ -100,10 +101,17 @@ def test_scale_is_adapted_until_the_wanted_share_of_steps_is_accepted():
         assert search.moves(state)["acceptance"].tolist() == pytest.approx([wanted] * 2, abs=0.08)
 
 
-def test_sigma_cools_down_in_the_first_half_of_warm_up(scenes):
-    search = walk(warmup=40, hot=16.0)
-    used = [search._sigma(scenes, i) / WIDE for i in (0, 10, 20, 39, 40)]
-    assert used == pytest.approx([16, 4, 1, 1, 1])
+def test_sigma_cools_down_in_the_first_half_of_warm_up(scenes, monkeypatch):
+    used = []
+
+    def watched(sigma, iteration, **settings):
+        used.append(cooled(sigma, iteration, **settings) / WIDE)
+        return used[-1] * WIDE
+
+    monkeypatch.setattr(random_walk, "cooled", watched)
+    sampled(walk(warmup=40, hot=16.0, samples=5), scenes)
+    assert [used[i] for i in (0, 10, 20, 39, 40)] == pytest.approx([16, 4, 1, 1, 1])
+    assert len(used) == 45
 
 
 def test_walk_passes_a_simulation_based_check():
