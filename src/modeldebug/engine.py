@@ -67,6 +67,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
 
     # who labels regions, and who judges single failures: never the same
     labeler = make(config, "labeler", spec)
+    labeler.folder = store.path / "labels"
     learned = session.run_stage(
         "labeler",
         lambda context: judges.fit_labeler(moved(labeler, device), splits, context, agreement=core.regions.agreement),
@@ -228,6 +229,7 @@ def _auditors(session: Session, splits: Splits) -> dict[str, audit.Auditor]:
         if role not in session.config.choices:
             continue
         labeler = make(session.config, role, splits.spec)
+        labeler.folder = session.store.path / "labels"
         fitted = session.run_stage(
             role,
             partial(

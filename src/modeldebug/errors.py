@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
 
@@ -69,9 +69,19 @@ class PluginError(InputError):
 
 
 class WaitingForPeople(ModelDebugError):  # noqa: N818  # no error: the run goes on later
-    """The run has stopped until people have answered; exit code 3."""
+    """The run has stopped until people have answered; exit code 3.
+
+    Args:
+        ready: says, at little cost, whether going on is worth while; None where nobody can tell.
+    """
 
     exit_code = 3
+
+    def __init__(
+        self, what: str, *, fix: str, plugin: str | None = None, ready: Callable[[], bool] | None = None
+    ) -> None:
+        super().__init__(what, fix=fix, plugin=plugin)
+        self.ready = ready
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -39,6 +40,7 @@ class Answers:
         votes: (n, annotators) int64: a class, -1 for "none of the above", -2 for not asked.
         confidence: (n,) float32 in [0, 1], how sure a program is of the answer that its votes give; None for people,
             and programs that cannot say.
+        annotators: the names of the columns, where they have any.
 
     >>> import torch
     >>> Answers(torch.tensor([[3, 3, -1], [5, -1, -2]])).votes.shape
@@ -47,6 +49,7 @@ class Answers:
 
     votes: Tensor
     confidence: Tensor | None = None
+    annotators: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,10 +59,12 @@ class Pending:
     Attributes:
         waiting: how many images still wait for votes.
         how: what a person should type next.
+        ready: says, at little cost, whether asking again is worth while; None where nobody can tell.
 
-    >>> Pending(waiting=12, how="modeldebug resume runs/first").waiting
+    >>> Pending(waiting=12, how="modeldebug label runs/first").waiting
     12
     """
 
     waiting: int
     how: str
+    ready: Callable[[], bool] | None = None

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import final
 
 import torch
 from torch import Tensor
 
 from ..context import Context
+from ..errors import PluginError
 from ..tensors import check_tensor
 from ..types import Splits
 from ..votes import Answers, LabelRequest, Pending
@@ -22,6 +24,8 @@ class Labeler(Contract[ConfigT]):
 
     Attributes:
         is_program: True where answers cost no person's time, so that the core may ask about many images.
+        folder: where questions and votes may be kept, `labels` in the run's folder; the core sets it, and None stands
+            for no run. All labelers of a run share it: requests have ids of their own.
 
     Example::
 
@@ -33,6 +37,7 @@ class Labeler(Contract[ConfigT]):
     """
 
     is_program: bool = False
+    folder: Path | None = None
 
     @final
     def fit(self, data: Splits, context: Context) -> None:
@@ -44,7 +49,7 @@ class Labeler(Contract[ConfigT]):
         """Votes on each image of the request, or Pending while people are still to answer.
 
         Raises:
-            PluginError: labelling raises, or votes or confidence have another shape, dtype or range.
+            PluginError: labelling raises, or votes, confidence or names have another shape, dtype or range.
         """
         with blamed("running the labeler", self.name):
             answer = self._label(request)
@@ -66,6 +71,13 @@ class Labeler(Contract[ConfigT]):
                     dtype=torch.float32,
                     low=0,
                     high=1,
+                    plugin=self.name,
+                )
+            if answer.annotators and len(answer.annotators) != answer.votes.shape[1]:
+                raise PluginError(
+                    "the annotators' names do not fit their votes",
+                    got=f"{len(answer.annotators)} names",
+                    expected=f"{answer.votes.shape[1]}, one for each column of votes, or none",
                     plugin=self.name,
                 )
         return answer

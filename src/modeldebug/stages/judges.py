@@ -148,7 +148,8 @@ def _answers(labeler: Labeler[Any], name: str, x: Tensor, spec: DataSpec, group:
     group = torch.full((len(x),), -1) if group is None else group
     answer = labeler.label(LabelRequest(name, x, spec, group))
     if not isinstance(answer, Answers):
-        raise WaitingForPeople(f"{answer.waiting} images wait for labels", fix=answer.how, plugin=labeler.name)
+        what = f"{answer.waiting:,} {'image waits' if answer.waiting == 1 else 'images wait'} for labels"
+        raise WaitingForPeople(what, fix=answer.how, plugin=labeler.name, ready=answer.ready)
     return answer
 
 
