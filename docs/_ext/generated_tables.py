@@ -70,7 +70,9 @@ def _command(name: str) -> tuple[click.Command, click.Context]:
     context = click.Context(program, info_name="modeldebug")
     for part in name.split():
         assert isinstance(command, click.Group)
-        command = command.commands[part]
+        found = command.get_command(context, part)
+        assert found is not None, f"there is no command {name}"
+        command = found
         context = click.Context(command, info_name=part, parent=context)
     return command, context
 

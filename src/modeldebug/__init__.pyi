@@ -8,6 +8,7 @@ from .batches import batch_size_for as batch_size_for
 from .batches import in_batches as in_batches
 from .batches import in_parts as in_parts
 from .classifier import Classifier as Classifier
+from .classifier import detect_output as detect_output
 from .component import API_VERSION as API_VERSION
 from .component import AbsolutePath as AbsolutePath
 from .component import ClassifierConfig as ClassifierConfig
@@ -40,6 +41,8 @@ from .errors import PluginError as PluginError
 from .errors import RunFolderError as RunFolderError
 from .errors import WaitingForPeople as WaitingForPeople
 from .events import Event as Event
+from .external import classifier_from as classifier_from
+from .foreground import foreground as foreground
 from .hookspecs import hookimpl as hookimpl
 from .inspecting import Inspection as Inspection
 from .inspecting import inspect as inspect

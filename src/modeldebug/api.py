@@ -76,15 +76,17 @@ class Run(Opened):
 
     @property
     def judged(self) -> tuple[str, ...]:
-        """What the auditor calls each of `failures`: genuine, third_class, drift or abstained; empty without one.
+        """What the auditor calls each of `failures`: genuine, third_class, drift or abstained; not_asked where it was
+        not shown the image, since people are asked about a sample; empty without an auditor.
 
         Raises:
             RunFolderError: the run has not come so far, or its files are damaged.
         """
-        from .judging import JUDGEMENTS
+        from .judging import JUDGEMENTS, NOT_ASKED
 
+        names = dict(enumerate(JUDGEMENTS)) | {NOT_ASKED: "not_asked"}
         judged = self._store.load_stage("audit").tensors.get("judged")
-        return () if judged is None else tuple(JUDGEMENTS[code] for code in judged.tolist())
+        return () if judged is None else tuple(names[code] for code in judged.tolist())
 
     def corrected_model(self) -> Any:
         """The corrected classifier as a torch module, in eval mode.
@@ -123,6 +125,7 @@ def run(
     out: str | Path | None = None,
     reuse: str | Path | None = None,
     until: str | None = None,
+    wait: bool = False,
     trust: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Run:
@@ -139,12 +142,13 @@ def run(
         out: the run folder; `runs/DATE-NAME` if None.
         reuse: the folder of another run; its stages that would be the same are taken over instead of done again.
         until: stop after this stage; `resume` goes on from there.
+        wait: where people are to label, wait until they have, and go on.
         trust: read weights files that may run code.
         listeners: called with each event.
 
     Raises:
         ModelDebugError: bad input, or a component that fails.
-        WaitingForPeople: people are to label; `resume` goes on once they have.
+        WaitingForPeople: people are to label, and `wait` is false; `resume` goes on once they have.
 
     Example::
 
@@ -159,7 +163,7 @@ def run(
     config = resolve(registry, names, layers, preset=preset)
     check_reached(config, until)
     with new_folder(config, out, reuse=reuse) as store:
-        work_in(store, registry, config, until=until, trust=trust, listeners=listeners)
+        work_in(store, registry, config, until=until, wait=wait, trust=trust, listeners=listeners)
     return Run(store.path, objects)
 
 
@@ -169,6 +173,7 @@ def resume(
     model: object = None,
     dataset: object = None,
     redo: str | None = None,
+    wait: bool = False,
     trust: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Run | Inspection:
@@ -179,6 +184,7 @@ def resume(
         path: its folder.
         model, dataset: given again where the run was started with an object.
         redo: forget this stage and all later ones first.
+        wait: where people are to label, wait until they have, and go on.
         trust: read weights files that may run code.
         listeners: called with each event.
 
@@ -200,7 +206,7 @@ def resume(
     registry, config = restore_config(store, objects)
     if redo is not None:
         forget(store, redo, STAGES if store.kind == "run" else list(store.manifest["stages"]))
-    work_in(store, registry, config, trust=trust, listeners=listeners)
+    work_in(store, registry, config, wait=wait, trust=trust, listeners=listeners)
     return open_folder(store.path, objects)
 
 

@@ -6,6 +6,7 @@ read back; so a run that was killed and resumed ends with the same bits as one t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -23,10 +24,12 @@ from .problem import Problem
 from .report import render
 from .roles import AUDITORS, OPTIONAL
 from .session import Session, conduct, threads
-from .stages import audit, correct, encode, evidence, generate, judges, regions, search
+from .stages import audit, correct, encode, evidence, generate, judges, regions, rounds, search
+from .stages.sampler import Division, Sampler
 from .store import RunStore
 from .subject import classifier_under_test, moved, ready, trained_generator
 from .types import Splits
+from .words import called
 
 
 def execute(
@@ -68,16 +71,19 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     # who labels regions, and who judges single failures: never the same
     labeler = make(config, "labeler", spec)
     labeler.folder = store.path / "labels"
+    taken = {model_hash(classifier.module): "model under test"}
+    given = judges.hashes_of_given(labeler, "labeler", taken)
+    taken |= dict.fromkeys(given.values(), "labeler of regions")
     learned = session.run_stage(
         "labeler",
         lambda context: judges.fit_labeler(moved(labeler, device), splits, context, agreement=core.regions.agreement),
         roles=("labeler",),
         after=("data",),
-        facts={"agreement": str(core.regions.agreement)},
+        facts={"agreement": str(core.regions.agreement), **given},
     )
     labeler.load_state_dict(learned.tensors)
     moved(labeler, device)
-    auditors = _auditors(session, splits)
+    auditors = _auditors(session, splits, taken)
 
     # the generator of legitimate images, and whether its images can be trusted
     model = trained_generator(session, prepared)
@@ -153,7 +159,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     failures = search.load_failures(found)
     audited = session.run_stage(
         "audit",
-        lambda context: audit.audit(auditors, failures, spec, context, agreement=core.audit.agreement),
+        lambda context: audit.audit(auditors, failures, spec, context, settings=core.audit),
         sections=("audit",),
         after=("search", *auditors),
     )
@@ -169,18 +175,19 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     clustering = regions.load_clustering(clustered)
     sampler = None
     if clustering is not None:
-        sampler = regions.Sampler(
-            clusterer, clustering, model, core.regions.tau, batch_size, device, failures.condition
-        )
+        every = Division.of_all(clustering)
+        sampler = Sampler(clusterer, (every,), model, core.regions.tau, batch_size, device, failures.condition)
     labelled = session.run_stage(
         "regions",
-        lambda context: regions.label_regions(
+        lambda context: rounds.label_regions(
             sampler, labeler, classifier, failures, audited.tensors.get("judged"), context, settings=core.regions
         ),
         sections=("regions", "run"),
         after=("clusters", "audit", "generator", "classifier", "labeler"),
     )
     labelled_regions = regions.load_regions(labelled)
+    if sampler is not None:
+        sampler = sampler.extended(regions.load_divisions(labelled))
 
     # correction, and what else the report shows
     corrector = make(config, "corrector", spec)
@@ -222,14 +229,21 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     return results.summarise(store)
 
 
-def _auditors(session: Session, splits: Splits) -> dict[str, audit.Auditor]:
-    """The judges of single failures, each with the threshold below which it abstains; the first one's word counts."""
+def _auditors(session: Session, splits: Splits, taken: Mapping[str, str]) -> dict[str, audit.Auditor]:
+    """The judges of single failures, each with the threshold below which it abstains; the first one's word counts.
+
+    Args:
+        taken: hashes of weights that none of them may have, and whose they are.
+    """
+    taken = dict(taken)
     found: dict[str, audit.Auditor] = {}
     for role in AUDITORS:
         if role not in session.config.choices:
             continue
         labeler = make(session.config, role, splits.spec)
         labeler.folder = session.store.path / "labels"
+        given = judges.hashes_of_given(labeler, role, taken)
+        taken |= dict.fromkeys(given.values(), called(role))
         fitted = session.run_stage(
             role,
             partial(
@@ -242,6 +256,7 @@ def _auditors(session: Session, splits: Splits) -> dict[str, audit.Auditor]:
             roles=(role,),
             sections=("audit",),
             after=("data",),
+            facts=given,
         )
         if fitted.info["warning"]:
             session.emit("warning", role, fitted.info["warning"])

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 log = logging.getLogger("modeldebug")
 
-Kind = Literal["run_started", "stage_started", "progress", "stage_finished", "warning", "run_finished"]
+Kind = Literal["run_started", "stage_started", "progress", "stage_finished", "warning", "waiting", "run_finished"]
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,8 @@ class Event:
     """One thing that happened in a run.
 
     Attributes:
-        kind: what happened.
+        kind: what happened. `waiting`: people are to answer; `data` says what they should `do`, and whether the run
+            `goes_on` by itself once they have, with another `run_started`, or ends here.
         run: the run folder, as text.
         stage: the stage it happened in, if any.
         message: one line for people.

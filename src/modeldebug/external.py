@@ -8,13 +8,15 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from importlib import import_module
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from .classifier import Classifier, detect_output
+from .classifier import Classifier, detect_output, load_weights
 from .component import ClassifierConfig, Component, ComponentConfig, DatasetConfig, Kind
 from .context import Context
 from .contracts.classifier import ClassifierSource
@@ -76,6 +78,44 @@ def component_from(registry: Registry, kind: Kind, text: str) -> Registered:
     Raises:
         ConfigError: it cannot be imported, or is nothing that this stage can use.
     """
+    module, attribute, value = _imported(text)
+    source = Source(module.__name__, "module", _source_hash(module))
+    component = replace(_as_component(kind, attribute, value, text), name=attribute)  # a resumed run finds it by that
+    return registry.add(kind, component, source)
+
+
+def classifier_from(text: str, spec: DataSpec, *, weights: str | Path | None = None) -> Classifier:
+    """A classifier of somebody's own, behind "module:attribute", for a component that needs some: a torch module, a
+    class or function that makes one, or a class of the contract with its defaults. Say with `detect_output` what it
+    returns, unless its settings do; logits are taken for granted.
+
+    Args:
+        weights: a file to load, in safetensors or as a plain state dict.
+
+    Raises:
+        ConfigError: it cannot be imported.
+        ClassifierError: it is no classifier, or the weights do not fit.
+
+    >>> spec = DataSpec((1, 8, 8), ("a", "b", "c", "d"))
+    >>> classifier = classifier_from("modeldebug.testing.problems:PlantedClassifier", spec)
+    >>> classifier.probs(torch.zeros(2, 1, 8, 8)).shape
+    torch.Size([2, 4])
+    """
+    _, attribute, value = _imported(text)
+    component = _as_component("classifier", attribute, value, text)
+    with isolated_global_rng(0):
+        source = component.make(component.config(), spec)
+        source.name = text
+        module = source._make()
+    if weights is not None:
+        load_weights(module, Path(weights), trust=False, name=text)
+    settings: ClassifierConfig = source.config
+    output = "logits" if settings.output == "auto" else settings.output
+    return Classifier(module.eval(), spec, output, settings.mean, settings.std, name=text)
+
+
+def _imported(text: str) -> tuple[ModuleType, str, Any]:
+    """The module, the attribute's name and the value behind "module:attribute"."""
     module_name, _, attribute = text.rpartition(":")
     try:
         with isolated_global_rng(0):  # a module that makes its network at import makes the same one each time
@@ -92,10 +132,7 @@ def component_from(registry: Registry, kind: Kind, text: str) -> Registered:
             f"the module '{module_name}' has no '{attribute}'",
             expected=nearest(attribute, [n for n in vars(module) if not n.startswith("_")]),
         )
-    value = getattr(module, attribute)
-    source = Source(module_name, "module", _source_hash(module))
-    component = replace(_as_component(kind, attribute, value, text), name=attribute)  # a resumed run finds it by that
-    return registry.add(kind, component, source)
+    return module, attribute, getattr(module, attribute)
 
 
 def component_of(registry: Registry, kind: Kind, value: object) -> Registered:

@@ -15,14 +15,15 @@ from typing import Any
 from .component import Kind
 from .config import Layer, RunConfig, add_working_folder, resolve
 from .engine import execute
-from .errors import ConfigError, InputError, RunFolderError, nearest
-from .events import EventBus, Listener
+from .errors import ConfigError, InputError, RunFolderError, WaitingForPeople, nearest
+from .events import Event, EventBus, Listener
 from .external import component_of
 from .inspection import execute_inspection
 from .registry import Registry
 from .results import summarise
 from .session import new_manifest
 from .store import FolderKind, RunStore
+from .waiting import until_answered
 
 OPENED_BY: dict[FolderKind, str] = {"run": "open_run", "inspection": "open_inspection"}
 OBJECTS: tuple[Kind, ...] = ("classifier", "dataset")  # what may be given as an object from Python
@@ -151,16 +152,32 @@ def work_in(
     *,
     until: str | None = None,
     trust: bool = False,
+    wait: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> None:
     """Do everything in a folder that is not done yet, a run's up to the stage `until`, with the plugins' listeners
-    behind the given ones."""
+    behind the given ones; with `wait`, go on by itself where people are to be waited for."""
     own = tuple((getattr(listener, "__name__", repr(listener)), listener) for listener in listeners)
     bus = EventBus((*own, *registry.listeners()))
-    if store.kind == "run":
-        execute(store, config, bus, trust=trust, until=until)
-    else:
-        execute_inspection(store, config, bus, trust=trust)
+
+    def work() -> None:
+        if store.kind == "run":
+            execute(store, config, bus, trust=trust, until=until)
+        else:
+            execute_inspection(store, config, bus, trust=trust)
+
+    def tell(waiting: WaitingForPeople) -> None:
+        data = {"do": waiting.fix, "plugin": waiting.plugin, "goes_on": wait}
+        bus.emit(Event("waiting", str(store.path), message=waiting.what, data=data))
+
+    if wait:
+        until_answered(work, tell)
+        return
+    try:
+        work()
+    except WaitingForPeople as waiting:
+        tell(waiting)
+        raise
 
 
 def forget(store: RunStore, stage: str, stages: Sequence[str]) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
+from typing import Any, get_args
 
 import numpy as np
 import torch
@@ -13,7 +16,35 @@ from .types import Region, RegionStatus
 from .votes import Answers
 
 GENUINE, THIRD_CLASS, DRIFT, ABSTAINED = range(4)
+NOT_ASKED = -1  # of failures that the auditor was not shown: no judgement, and no abstention
 JUDGEMENTS = ("genuine", "third_class", "drift", "abstained")
+NONE_OF_THE_ABOVE, NO_VOTE = -1, -2  # as a labeler gives them
+
+
+def vote_counts(votes: Tensor, num_classes: int) -> Tensor:
+    """How many votes (n, annotators) each answer of each image got, (n, 1 + k) int64: "none of the above", then the
+    classes. It is an answer like any other (AAAI section 4.5); -2 is no vote.
+
+    >>> vote_counts(torch.tensor([[1, 1, 0], [0, -2, -1]]), 2)
+    tensor([[0, 1, 2],
+            [1, 1, 0]])
+    """
+    n, answers = len(votes), num_classes + 1
+    given = votes != NO_VOTE
+    cells = (torch.arange(n)[:, None] * answers + votes + 1)[given]
+    return cells.bincount(minlength=n * answers).view(n, answers)
+
+
+def winning_answer(counts: Tensor) -> Tensor:
+    """The answer with most votes, (n,) int64: a class, -1 for "none of the above", and -2 where there is a tie, or no
+    vote.
+
+    >>> winning_answer(vote_counts(torch.tensor([[1, 1, 0], [0, 1, -2], [-1, -1, 2]]), 3))
+    tensor([ 1, -2, -1])
+    """
+    best, winner = counts.max(1)
+    tied = (counts == best[:, None]).sum(1) > 1  # so are the counts of an image without votes
+    return torch.where(tied, NO_VOTE, winner - 1)
 
 
 def majority(votes: Tensor, num_classes: int, agreement: float = 0.0) -> Tensor:
@@ -25,11 +56,9 @@ def majority(votes: Tensor, num_classes: int, agreement: float = 0.0) -> Tensor:
     >>> majority(torch.tensor([[1, 1, 0], [0, 1, -1], [-1, -1, 2]]), 3)
     tensor([ 1, -1, -1])
     """
-    counts = torch.stack([(votes == answer).sum(1) for answer in range(-1, num_classes)], 1)  # (n, 1 + k)
-    best, winner = counts.max(1)
-    tied = (counts == best[:, None]).sum(1) > 1
-    agreed = best > agreement * counts.sum(1)
-    return torch.where(tied | ~agreed, -1, winner - 1)
+    counts = vote_counts(votes, num_classes)
+    agreed = counts.amax(1) > agreement * counts.sum(1)
+    return torch.where(agreed, winning_answer(counts).clamp_min(-1), -1)
 
 
 def labels_of(answers: Answers, num_classes: int, agreement: float = 0.0, threshold: float | None = None) -> Tensor:
@@ -104,13 +133,11 @@ def abstention_threshold(right: Tensor, confidence: Tensor, error_rate: float) -
 def vote_share(votes: Tensor, num_classes: int) -> Tensor:
     """The share of its votes that the most frequent answer of each image got, (n,) float32; NaN without a vote.
 
-    "None of the above" (-1) is an answer like any other (AAAI section 4.5).
-
     >>> vote_share(torch.tensor([[1, 1, 0, 1], [2, -1, -1, -2]]), 3)
     tensor([0.7500, 0.6667])
     """
-    counts = torch.stack([(votes == answer).sum(1) for answer in range(-1, num_classes)], 1)  # (n, 1 + k)
-    return counts.max(1).values / counts.sum(1)
+    counts = vote_counts(votes, num_classes)
+    return counts.amax(1) / counts.sum(1)
 
 
 def mean_and_error(values: Tensor) -> dict[str, float | int | None]:
@@ -149,8 +176,18 @@ def judge_failures(allowed: Tensor, predicted: Tensor, label: Tensor) -> Tensor:
 
 
 def count_judgements(judged: Tensor) -> dict[str, int]:
-    """How many failures are of each kind, by name."""
+    """How many failures are of each kind, by name; those that were not asked about are of none."""
     return {name: int((judged == code).sum()) for code, name in enumerate(JUDGEMENTS)}
+
+
+def is_disputed(counts: Mapping[str, int]) -> bool | None:
+    """Whether the auditor calls more failures of a region drift than genuine or third class; None where it was asked
+    about none of them.
+
+    >>> is_disputed({"genuine": 2, "third_class": 1, "drift": 4, "abstained": 9})
+    True
+    """
+    return counts["drift"] > counts["genuine"] + counts["third_class"] if sum(counts.values()) else None
 
 
 def share_intervals(
@@ -165,12 +202,14 @@ def share_intervals(
     its failures differ, the interval is [0, 1].
 
     Args:
-        judged: (n,) int64, as `judge_failures` gives it.
+        judged: (n,) int64, as `judge_failures` gives it; failures that were not asked about are left out.
         origin: (n,) int64, rows of training images; a failure without one (-1) counts as an image of its own.
 
     >>> share_intervals(torch.tensor([0, 0, 2, 2]), torch.tensor([5, 5, 7, 7]), seed=0)["genuine"]
     {'share': 0.5, 'low': 0.0, 'high': 1.0}
     """
+    asked = judged != NOT_ASKED
+    judged, origin = judged[asked], origin[asked]
     n, kinds = len(judged), len(JUDGEMENTS)
     if not n:
         return {name: {"share": None, "low": None, "high": None} for name in JUDGEMENTS}
@@ -197,19 +236,22 @@ def share_intervals(
 
 
 def agreement_of(labels: tuple[Tensor, Tensor], judged: tuple[Tensor, Tensor]) -> dict[str, float | int | None]:
-    """How far two auditors say the same of n failures: `judgement`, the share that they judge to be the same kind;
-    `label`, the share with the same label of the `both_answer` where neither abstains. None where there is nothing.
+    """How far two auditors say the same of the failures that both were asked about (`both_asked`): `judgement`, the
+    share that they judge to be the same kind; `label`, the share with the same label of the `both_answer` where neither
+    abstains. None where there is nothing.
 
     >>> one, other = torch.tensor([1, 2, -1, 0]), torch.tensor([1, 0, -1, -1])
     >>> agreement_of((one, other), (torch.tensor([0, 1, 3, 0]), torch.tensor([0, 0, 3, 3])))
-    {'judgement': 0.5, 'label': 0.5, 'both_answer': 2}
+    {'judgement': 0.5, 'label': 0.5, 'both_answer': 2, 'both_asked': 4}
     """
-    both = (labels[0] >= 0) & (labels[1] >= 0)
-    same_label, same_kind = labels[0][both] == labels[1][both], judged[0] == judged[1]
+    asked = (judged[0] != NOT_ASKED) & (judged[1] != NOT_ASKED)
+    both = asked & (labels[0] >= 0) & (labels[1] >= 0)
+    same_label, same_kind = labels[0][both] == labels[1][both], judged[0][asked] == judged[1][asked]
     return {
         "judgement": float(same_kind.double().mean()) if len(same_kind) else None,
         "label": float(same_label.double().mean()) if len(same_label) else None,
         "both_answer": len(same_label),
+        "both_asked": len(same_kind),
     }
 
 
@@ -239,12 +281,13 @@ def judge_region(
     rho: float,
     min_purity: float,
     min_labelled: float,
+    parent: int | None = None,
 ) -> Region:
     """A region from the labels of its samples (AAAI section 4.1).
 
     It is kept when more than `rho` of the labelled samples disagree with the prediction; its label is the majority's.
-    A tie, or a label for less than `min_labelled` of the samples, leaves it `unlabelled`; a purity below `min_purity`
-    makes it `mixed`.
+    A label for less than `min_labelled` of the samples, or a tie, leaves it `unlabelled`. Where less than `min_purity`
+    share a label, it is `mixed`, whatever the classifier says: being right on the whole tells nothing of each class.
 
     Args:
         labels: (n,) int64, -1 for samples that got no label.
@@ -254,16 +297,18 @@ def judge_region(
     n = int(labelled.sum())
     label = int(majority(labels[labelled][None], num_classes)[0]) if n else -1
     disagree = float((labels != predicted)[labelled].float().mean()) if n else None
+    hits = int(labels[labelled].bincount().max()) if n else 0
+    purity = hits / n if n else None
     status: RegionStatus = "kept"
-    hits = int((labels == label).sum()) if label >= 0 else 0
-    purity = hits / n if label >= 0 else None
     if purity is None or disagree is None or n < min_labelled * len(labels):
+        status = "unlabelled"
+    elif purity < min_purity:
+        status = "mixed"
+    elif label < 0:
         status = "unlabelled"
     elif disagree <= rho:
         status = "correct"
-    elif purity < min_purity:
-        status = "mixed"
-    low, high = wilson(hits, n) if purity is not None else (None, None)
+    low, high = wilson(hits, n) if n else (None, None)
     return Region(
         cluster=cluster,
         weight=weight,
@@ -278,4 +323,16 @@ def judge_region(
         purity=purity,
         purity_low=low,
         purity_high=high,
+        parent=parent,
     )
+
+
+def count_regions(regions: Sequence[Region]) -> dict[str, Any]:
+    """How many regions there are, and of each status; and the median purity of those that have one."""
+    statuses = [region.status for region in regions]
+    purities = [region.purity for region in regions if region.purity is not None]
+    return {
+        "labelled": len(regions),
+        **{status: statuses.count(status) for status in get_args(RegionStatus)},
+        "purity": median(purities) if purities else None,
+    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import median
 from typing import Any
 
 from .judging import JUDGEMENTS
@@ -31,6 +32,8 @@ def _of_run(store: RunStore, info: Mapping[str, Any]) -> dict[str, Any]:
     control, regions, alone = (_chosen(correction, g) for g in ("control", "regions", "failures_alone"))
     before = correction["before"] if done else None
     kept = [r for r in info["regions"]["regions"] if r["status"] == "kept"]
+    unjudged = info["audit"]["judged"] is None
+    disputed = [r["disputed"] for r in kept if r["disputed"] is not None]
     searched = {k: info["search"][k] for k in ("queries", "origins", "found", "failures", "distinct_origins")}
     searched |= {k: info["search"][k] for k in ("guide_queries", "failing", "without_origin", "without_code")}
     searched |= {k: info["origins"][k] for k in ("considered", "screening_queries")}
@@ -56,10 +59,12 @@ def _of_run(store: RunStore, info: Mapping[str, Any]) -> dict[str, Any]:
         "agreement": info["regions"]["agreement"],
         "clusters": info["clusters"]["clusters"],
         "regions": len(kept),
-        "regions_disputed": sum(r["disputed"] for r in kept) if info["audit"]["genuine"] is not None else None,
+        "splits": _splits(info["regions"], store.manifest["config"]["regions"]["split"]),
+        "regions_judged": None if unjudged else len(disputed),
+        "regions_disputed": None if unjudged else sum(disputed),
         "regions_of_one_image": sum(r["origins"] == 1 for r in kept),
         "generator_data": _generator_data(store, info["generator"].get("data")),
-        "search": searched | {k: info["audit"][k] for k in (*JUDGEMENTS, "shares", "genuine_origins")},
+        "search": searched | {k: info["audit"][k] for k in ("judged", *JUDGEMENTS, "shares", "genuine_origins")},
         "reconstruction_accuracy": {k: info["gate"][k] for k in ("classifier", "oracle")},
         "guide": store.manifest["config"].get("guide", {}).get("use"),
         "guide_accuracy": info["guide"]["accuracy"]["test"] if "guide" in info else None,
@@ -120,6 +125,23 @@ def _circumstances(store: RunStore, info: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _splits(labelled: Mapping[str, Any], mode: str) -> dict[str, Any]:
+    """What splitting made of the clusters that were mixed: counts, and median purities before and after it."""
+    every, rounds = labelled["regions"], labelled["rounds"]
+    parts = [row for row in every if row["parent"] is not None]
+    purities = [row["purity"] for row in every if row["status"] != "split" and row["purity"] is not None]
+    return {
+        "mode": mode,
+        "mixed": rounds[0]["mixed"] + rounds[0]["split"] if rounds else 0,
+        "split": rounds[0]["split"] if rounds else 0,
+        "parts": len(parts),
+        "kept": sum(row["status"] == "kept" for row in parts),
+        "purity_before": rounds[0]["purity"] if rounds else None,
+        "purity_after": median(purities) if purities else None,
+        "rounds": rounds,
+    }
+
+
 def _auditors(store: RunStore, info: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What each auditor is, how often it errs and abstains, and what it calls the failures."""
     measured = ("program", "error_rate", "threshold", "validation_error", "reached", "error", "abstained")
@@ -128,6 +150,7 @@ def _auditors(store: RunStore, info: Mapping[str, Any]) -> list[dict[str, Any]]:
             "role": role,
             "component": store.manifest["config"][role]["use"],
             **{k: info[role][k] for k in measured},
+            "judged": sum(counts.values()),
             "failures": counts,
         }
         for role, counts in info["audit"]["auditors"].items()

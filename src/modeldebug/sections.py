@@ -77,6 +77,9 @@ class AuditSection(ComponentConfig):
         description="an auditor abstains below the lowest confidence from which on at most this share of its answers "
         "on validation images is wrong; with 1 it abstains by its votes alone",
     )
+    sample: int = Field(
+        200, ge=1, description="people are asked about so many failures, drawn at random; programs about all of them"
+    )
 
 
 class RegionsSection(ComponentConfig):
@@ -88,11 +91,29 @@ class RegionsSection(ComponentConfig):
         0.5, ge=0, lt=1, description="a region is kept when more of its labelled samples are misclassified"
     )
     agreement: float = Field(0.5, ge=0, lt=1, description="a sample's label needs more than this share of the votes")
+    aggregate: Literal["majority", "one-coin"] = Field(
+        "majority",
+        description="how votes on a sample become its label: the answer with most votes, or the most probable one, "
+        "where each annotator counts by an accuracy that is estimated from all votes (then `agreement` is its least "
+        "probability)",
+    )
     min_labelled: float = Field(
         0.5, ge=0, le=1, description="clusters with a label for a smaller share of their samples are 'unlabelled'"
     )
     min_purity: float = Field(
-        0.8, ge=0, le=1, description="regions with a smaller share of one label are 'mixed': set aside"
+        0.8, ge=0, le=1, description="regions with a smaller share of one label are 'mixed': split, or set aside"
+    )
+    split: Literal["expected", "inside", "none"] = Field(
+        "expected",
+        description="what becomes of mixed clusters: their failures of each expected class, or all of them, are "
+        "clustered anew and the parts labelled in another round; or they are set aside at once",
+    )
+    rounds: int = Field(3, ge=1, description="at most so many rounds of labelling; what is mixed then is set aside")
+    min_part: int | None = Field(
+        None,
+        ge=1,
+        description="failures that a part of a split cluster has at least; if unset, one more than the latent "
+        "dimensions: with fewer, the covariance that it is sampled by is mostly the prior's",
     )
 
 

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from .errors import RunFolderError
 
-FORMAT = 4  # raised whenever a stage writes something else, or other networks read it
+FORMAT = 5  # raised whenever a stage writes something else, or other networks read it
 CHECKPOINT_SECONDS = 10.0
 FolderKind = Literal["run", "inspection"]
 

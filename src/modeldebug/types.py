@@ -266,28 +266,30 @@ class Clustering:
         return len(self.weights)
 
 
-RegionStatus = Literal["kept", "correct", "mixed", "unlabelled"]
+RegionStatus = Literal["kept", "correct", "mixed", "split", "unlabelled"]
 
 
 @dataclass(frozen=True)
 class Region:
-    """A cluster of failures after labelling. Rates are None where nothing could be counted.
+    """A cluster of failures after labelling, or a part of one. Rates are None where nothing could be counted.
 
     Attributes:
-        cluster: row of the clustering.
+        cluster: its number: the clusters come first, then the parts of those that were split, round by round.
         weight: the cluster's weight in the mixture: about the share of the failures that it stands for.
         size: how many failures belong to it.
         origins: how many different training images these failures come from.
-        status: `kept` as a region; `correct` (at most rho of the labelled samples are misclassified); `mixed`
-            (purity below the threshold); `unlabelled` (a tie, or too few samples with a label).
-        label: the majority label of its samples.
+        status: `kept` as a region; `mixed` (purity below the threshold); `split` (as mixed, and its parts follow);
+            `correct` (at most rho of the labelled samples are misclassified); `unlabelled` (too few samples with a
+            label, or a tie where any purity will do).
+        label: the majority label of its samples; None for a tie.
         predicted: what the classifier most often says about its samples.
         samples: how many samples were shown to the labeler.
         abstained: how many of them got no label.
         disagree: share of the labelled samples whose prediction differs from their own label.
-        purity: share of the labelled samples that have the region's label, with a 95 % Wilson interval.
+        purity: share of the labelled samples that have the most frequent label, with a 95 % Wilson interval.
         disputed: whether the auditor calls more of its failures drift than genuine or third class; None without an
             auditor. It is shown and changes nothing: an auditor that chose regions could not judge them.
+        parent: the number of the cluster that it is a part of; None for a cluster of the first round.
 
     Example::
 
@@ -309,6 +311,7 @@ class Region:
     purity_low: float | None
     purity_high: float | None
     disputed: bool | None = None
+    parent: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

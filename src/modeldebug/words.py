@@ -58,14 +58,84 @@ def trained_on(dataset: str, images: int, classes: Sequence[str]) -> str:
     return f"{images:,} training images of {dataset} ({named})"
 
 
-def doubts(disputed: int | None, of_one_image: int) -> str:
+def doubts(results: Mapping[str, Any]) -> str:
     """How many kept regions are open to doubt, and why; empty where none is, or nobody could dispute.
 
-    >>> doubts(2, 4), doubts(None, 1), doubts(0, 0)
-    ('2 disputed by the auditor, 4 from one training image', '1 from one training image', '')
+    >>> found = {"regions": 5, "regions_judged": 5, "regions_disputed": 2, "regions_of_one_image": 4}
+    >>> doubts(found)
+    '2 disputed by the auditor, 4 from one training image'
+    >>> doubts(found | {"regions_judged": None, "regions_disputed": None, "regions_of_one_image": 0})
+    ''
+    >>> doubts(found | {"regions_judged": 4, "regions_of_one_image": 0})
+    '2 disputed by the auditor, 1 without a judged failure'
     """
-    parts = ((disputed, "disputed by the auditor"), (of_one_image, "from one training image"))
+    judged = results["regions_judged"]
+    parts = (
+        (results["regions_disputed"], "disputed by the auditor"),
+        (0 if judged is None else results["regions"] - judged, "without a judged failure"),
+        (results["regions_of_one_image"], "from one training image"),
+    )
     return ", ".join(f"{n:,} {why}" for n, why in parts if n)
+
+
+def labelled_clusters(results: Mapping[str, Any]) -> str:
+    """What was labelled: clusters, and parts of those that were split.
+
+    >>> labelled_clusters({"clusters": 9, "splits": {"parts": 0}})
+    '9 clusters'
+    >>> labelled_clusters({"clusters": 1, "splits": {"parts": 2}})
+    '1 cluster and 2 parts of split ones'
+    """
+    clusters, parts = count(results["clusters"], "cluster"), results["splits"]["parts"]
+    return f"{clusters} and {count(parts, 'part')} of split ones" if parts else clusters
+
+
+def splitting(results: Mapping[str, Any]) -> str:
+    """What became of the clusters that were mixed; empty where none was.
+
+    >>> found = {"mixed": 5, "split": 4, "parts": 12, "kept": 7, "purity_before": 0.66, "purity_after": 0.93}
+    >>> splitting({"clusters": 9, "splits": found})
+    '5 of 9 clusters mixed, 4 of them split; of 12 parts 7 kept; median purity 0.66 -> 0.93'
+    >>> splitting({"clusters": 9, "splits": found | {"split": 0, "parts": 0, "kept": 0}})
+    '5 of 9 clusters mixed: set aside'
+    """
+    found = results["splits"]
+    if not found["mixed"]:
+        return ""
+    mixed = f"{found['mixed']:,} of {count(results['clusters'], 'cluster')} mixed"
+    if not found["split"]:
+        return f"{mixed}: set aside"
+    parts = f"of {count(found['parts'], 'part')} {found['kept']:,} kept"
+    purity = f"median purity {found['purity_before']:.2f} -> {found['purity_after']:.2f}"
+    return f"{mixed}, {found['split']:,} of them split; {parts}; {purity}"
+
+
+def sampled(search: Mapping[str, Any]) -> str:
+    """Which failures were judged, where people judged a sample; empty where all were, or nobody judged.
+
+    >>> sampled({"failures": 1600, "judged": 200})
+    'the 200 failures that people judged, drawn at random from 1,600'
+    >>> sampled({"failures": 90, "judged": 90}), sampled({"failures": 90, "judged": None})
+    ('', '')
+    """
+    if search["judged"] in (None, search["failures"]):
+        return ""
+    return f"the {count(search['judged'], 'failure')} that people judged, drawn at random from {search['failures']:,}"
+
+
+def labelled_by(results: Mapping[str, Any]) -> str:
+    """Whose labels regions, their purity and their accuracy rest on, and how often these are wrong.
+
+    >>> labelled_by({"oracle_accuracy": 0.99, "oracle_abstained": 0.02})
+    'an oracle that is wrong on 1.0 % of its answers on real test images'
+    >>> labelled_by({"oracle_accuracy": None, "oracle_abstained": None})
+    'people'
+    """
+    if results["oracle_abstained"] is None:
+        return "people"
+    if results["oracle_accuracy"] is None:
+        return "an oracle that answers no real test image"
+    return f"an oracle that is wrong on {percent(1 - results['oracle_accuracy'])} of its answers on real test images"
 
 
 def preset_named(preset: str | None, budget: str | None) -> str:
@@ -97,7 +167,7 @@ def error_of(auditor: Mapping[str, Any]) -> str:
     'threshold 0.53 for at most 0.5 % errors on validation images'
     """
     if not auditor["program"]:
-        return "no program: no threshold, and not measured on test images"
+        return "people: believed as they answer, not measured on test images"
     if auditor["error"] is None:
         return "answers none of the test images: it abstains on all"
     wrong, abstained = percent(auditor["error"]), percent(auditor["abstained"])
@@ -112,14 +182,18 @@ def error_of(auditor: Mapping[str, Any]) -> str:
 
 
 def agreement_said(pair: Mapping[str, Any]) -> str:
-    """How far two auditors say the same of the failures.
+    """How far two auditors say the same of the failures that both were asked about.
 
-    >>> agreement_said({"auditors": ["auditor", "auditor_2"], "judgement": 0.912, "label": 0.97, "both_answer": 1200})
-    'auditor and second auditor judge 91.2 % of the failures alike; where both answer (1,200) 97.0 % get the same label'
+    >>> pair = {"auditors": ["auditor", "auditor_2"], "judgement": 0.912, "label": 0.97, "both_answer": 1200}
+    >>> alike, _, label = agreement_said(pair | {"both_asked": 1600}).partition("; ")
+    >>> alike
+    'auditor and second auditor judge 91.2 % of 1,600 failures alike'
+    >>> label
+    'where both answer (1,200) 97.0 % get the same label'
     """
     one, other = map(called, pair["auditors"])
     return (
-        f"{one} and {other} judge {percent(pair['judgement'])} of the failures alike; "
+        f"{one} and {other} judge {percent(pair['judgement'])} of {count(pair['both_asked'], 'failure')} alike; "
         f"where both answer ({pair['both_answer']:,}) {percent(pair['label'])} get the same label"
     )
 

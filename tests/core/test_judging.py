@@ -10,12 +10,15 @@ from modeldebug.judging import (
     JUDGEMENTS,
     THIRD_CLASS,
     count_judgements,
+    is_disputed,
     judge_failures,
     judge_region,
     majority,
     mean_and_error,
+    vote_counts,
     vote_share,
     wilson,
+    winning_answer,
 )
 
 
@@ -115,10 +118,16 @@ def test_region_of_low_purity_is_mixed():
     assert (found.status, found.purity, found.label) == ("mixed", 0.75, 1)
 
 
-def test_region_with_a_tie_is_unlabelled_and_has_no_purity():
+def test_region_of_low_purity_is_mixed_even_where_the_classifier_is_right():
+    assert region([1, 1, 1, 2], [1, 1, 1, 2]).status == "mixed"
+    assert region([1, 1, 1, 2], [1, 1, 1, 2], min_purity=0.75).status == "correct"
+
+
+def test_region_with_a_tie_is_mixed_and_has_no_label():
     found = region([1, 1, 2, 2], [0, 0, 0, 0])
-    assert (found.status, found.label, found.purity, found.purity_low) == ("unlabelled", None, None, None)
-    assert found.disagree == 1.0
+    assert (found.status, found.label, found.purity, found.disagree) == ("mixed", None, 0.5, 1.0)
+    assert (found.purity_low, found.purity_high) == wilson(2, 4)
+    assert region([1, 1, 2, 2], [0, 0, 0, 0], min_purity=0.5).status == "unlabelled", "pure enough, but of which class?"
 
 
 def test_region_of_abstentions_is_unlabelled_and_has_no_rates():
@@ -159,3 +168,18 @@ def test_standard_error_is_that_of_the_mean_of_the_known_values():
 def test_mean_and_error_of_too_few_values_are_not_measured(n, expected):
     found = mean_and_error(torch.full((n,), 0.5))
     assert (found["mean"], found["standard_error"]) == expected
+
+
+def test_a_tie_is_no_answer_and_none_of_the_above_is_one():
+    rows = votes([1, 1, 0], [0, 1, -2], [-1, -1, 2], [-2, -2, -2])
+    assert vote_counts(rows, 3).tolist() == [[0, 1, 2, 0], [0, 1, 1, 0], [2, 0, 0, 1], [0, 0, 0, 0]]
+    assert winning_answer(vote_counts(rows, 3)).tolist() == [1, -2, -1, -2]
+
+
+@pytest.mark.parametrize(
+    ("genuine", "third_class", "drift", "abstained", "expected"),
+    [(0, 0, 1, 0, True), (1, 1, 2, 0, False), (0, 0, 0, 3, False), (0, 0, 0, 0, None)],
+)
+def test_a_region_is_disputed_by_who_was_asked_about_it_alone(genuine, third_class, drift, abstained, expected):
+    counts = {"genuine": genuine, "third_class": third_class, "drift": drift, "abstained": abstained}
+    assert is_disputed(counts) is expected

@@ -14,11 +14,11 @@ PLUGINS = CORE.parent.parent / "plugins"
 
 # From the bottom to the top. A module may import its own layer and those below it.
 LAYERS = (
-    ("errors", "words"),
+    ("errors", "words", "foreground"),
     ("component", "tensors"),
     ("types", "events", "rng", "batches"),
     ("votes",),
-    ("context", "data", "judging", "hookspecs", "reading"),
+    ("context", "data", "judging", "agreement", "hookspecs", "reading"),
     ("classifier", "training"),
     ("contracts",),
     ("problem", "pipeline", "queries", "targets", "diagnostics", "store", "registry", "external"),
@@ -28,6 +28,7 @@ LAYERS = (
     ("report", "session", "estimate"),
     ("subject",),
     ("engine", "inspection"),
+    ("waiting",),
     ("folders",),
     ("inspecting",),
     ("api", "compare", "check", "testing"),

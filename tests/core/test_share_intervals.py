@@ -8,8 +8,10 @@ from modeldebug.judging import (
     DRIFT,
     GENUINE,
     JUDGEMENTS,
+    NOT_ASKED,
     THIRD_CLASS,
     agreement_of,
+    count_judgements,
     share_intervals,
     wilson,
 )
@@ -104,11 +106,25 @@ def test_agreement_is_that_of_the_pairs():
         torch.tensor([GENUINE, THIRD_CLASS, DRIFT, ABSTAINED, ABSTAINED]),
         torch.tensor([GENUINE, THIRD_CLASS, DRIFT, ABSTAINED, THIRD_CLASS]),
     )
-    assert agreement_of(labels, judged) == {"judgement": 0.8, "label": 2 / 3, "both_answer": 3}
+    assert agreement_of(labels, judged) == {"judgement": 0.8, "label": 2 / 3, "both_answer": 3, "both_asked": 5}
 
 
 def test_agreement_on_nothing_is_unknown():
     nothing, abstained = torch.empty(0, dtype=torch.int64), torch.tensor([-1, -1])
     assert agreement_of((nothing, nothing), (nothing, nothing))["judgement"] is None
     all_abstained = agreement_of((abstained, abstained), (torch.tensor([3, 3]), torch.tensor([3, 3])))
-    assert all_abstained == {"judgement": 1.0, "label": None, "both_answer": 0}
+    assert all_abstained == {"judgement": 1.0, "label": None, "both_answer": 0, "both_asked": 2}
+
+
+def test_agreement_is_over_the_failures_that_both_were_asked_about():
+    labels = torch.tensor([0, -1, 2, 1]), torch.tensor([-1, 1, 2, 0])
+    judged = torch.tensor([GENUINE, NOT_ASKED, DRIFT, GENUINE]), torch.tensor([NOT_ASKED, GENUINE, DRIFT, DRIFT])
+    assert agreement_of(labels, judged) == {"judgement": 0.5, "label": 0.5, "both_answer": 2, "both_asked": 2}
+
+
+def test_shares_and_intervals_are_over_the_failures_that_were_asked_about():
+    judged, origin = clustered(1)
+    asked = torch.rand(len(judged), generator=rng_for(2)) < 0.3
+    found = share_intervals(torch.where(asked, judged, NOT_ASKED), origin, seed=0)
+    assert found == share_intervals(judged[asked], origin[asked], seed=0)
+    assert count_judgements(torch.where(asked, judged, NOT_ASKED)) == count_judgements(judged[asked])

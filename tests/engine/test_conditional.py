@@ -11,7 +11,7 @@ from torch import Tensor
 
 from modeldebug import Clusterer, Clustering, Component, ComponentConfig, Context, Failures, ImageSet, Run
 from modeldebug.stages.generate import styles
-from modeldebug.stages.regions import Sampler
+from modeldebug.stages.sampler import Division, Sampler
 from modeldebug.store import RunStore
 from modeldebug.testing.problems import ABILITIES, SPEC, PlantedConditionalGenerator, codes_of, known_problem, truth
 
@@ -107,7 +107,9 @@ def test_samples_of_a_cluster_are_told_classes_of_its_own_failures_where_the_clu
     known_classes, assignment = torch.tensor([0, 0, 0, 3, 1, 1]), torch.tensor([0, 0, 0, 0, 1, -1])
     clustering = Clustering(torch.tensor([0.7, 0.3]), assignment, {"mean": torch.ones(2)})
     model = TOLD.generator
-    sampler = Sampler(OneCluster(ComponentConfig(), SPEC), clustering, model, 1.0, 64, CPU, known_classes)
+    sampler = Sampler(
+        OneCluster(ComponentConfig(), SPEC), (Division.of_all(clustering),), model, 1.0, 64, CPU, known_classes
+    )
     for cluster, shares in ((0, {0: 0.75, 3: 0.25}), (1, {1: 1.0})):
         _, x = sampler.draw(cluster, 400, torch.Generator().manual_seed(0))
         shown = truth(codes_of(x))

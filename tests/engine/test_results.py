@@ -14,7 +14,8 @@ from modeldebug.aims import run_targets
 from modeldebug.classifier import Classifier
 from modeldebug.folders import restore_config
 from modeldebug.prepare import make, prepare
-from modeldebug.stages.regions import Sampler, load_clustering, load_regions
+from modeldebug.stages.regions import load_clustering, load_divisions, load_regions
+from modeldebug.stages.sampler import Division, Sampler
 from modeldebug.store import RunStore
 from modeldebug.testing.problems import codes_of, known_problem, truth
 
@@ -37,7 +38,8 @@ def test_every_failure_is_judged_as_exactly_one_kind(tiny: Run, planted_run: Run
         assert found["failures"] == len(load(run, "search")["x"]) > 0
         kinds = ("genuine", "third_class", "drift", "abstained")
         assert sum(found[kind] for kind in kinds) == found["failures"]
-        by_region = [row["failures"] for row in RunStore.open(run.path).load_stage("regions").info["regions"]]
+        every = RunStore.open(run.path).load_stage("regions").info["regions"]
+        by_region = [row["failures"] for row in every if row["parent"] is None]
         assignment = load(run, "clusters")["assignment"]
         assert sum(sum(row.values()) for row in by_region) == int((assignment >= 0).sum())
 
@@ -108,7 +110,8 @@ def test_correction_helps_on_region_samples_that_nobody_has_seen(planted_run: Ru
     assert clustering is not None
     spec = prepared.splits.spec
     clusterer, model = (make(config, role, spec) for role in ("clusterer", "generator"))
-    sampler = Sampler(clusterer, clustering, model, config.core.regions.tau, 512, torch.device("cpu"))
+    divisions = (Division.of_all(clustering), *load_divisions(store.load_stage("regions")))
+    sampler = Sampler(clusterer, divisions, model, config.core.regions.tau, 512, torch.device("cpu"))
     right = {"before": 0, "after": 0}
     module = planted_run.corrected_model()
     for region in planted_run.regions:

@@ -8,27 +8,29 @@ from typing import Any
 
 import torch
 
+from modeldebug.agreement import agreement_table
 from modeldebug.judging import (
     ABSTAINED,
     DRIFT,
     GENUINE,
     JUDGEMENTS,
+    NOT_ASKED,
     THIRD_CLASS,
     count_judgements,
+    count_regions,
     judge_region,
     share_intervals,
 )
 from modeldebug.store import RunStore, Saved
+from modeldebug.types import Region
+from modeldebug.votes import Answers
 
 AUDITOR: dict[str, Any] = {
     "program": True, "error_rate": 0.005, "threshold": 0.5337, "validation_error": 0.0049, "reached": True,
     "accuracy": 0.9957, "error": 0.0043, "abstained": 0.0123, "warning": None,
 }  # fmt: skip
-AGREEMENT = {"judgement": 0.913, "label": 0.975, "both_answer": 44}
+AGREEMENT = {"judgement": 0.913, "label": 0.975, "both_answer": 44, "both_asked": 60}
 STATUSES = ("kept", "kept", "correct", "mixed", "unlabelled")
-
-
-NO_AGREEMENT = {part: {"mean": None, "standard_error": None, "n": 0} for part in ("regions", "outside", "all")}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Made:
 
     Attributes:
         statuses: what each cluster is found to be.
+        parents: the cluster that each is a part of; none is, where it is not given.
         drifted: clusters of which every failure is drift.
         drawn, plain: failures that are draws from the prior, and plain images without an origin.
         failing: wrong answers that were not proposed.
@@ -48,6 +51,7 @@ class Made:
     classes: tuple[str, ...] = ("zero", "one", "two", "three")
     failures: int = 60
     statuses: tuple[str, ...] = STATUSES
+    parents: tuple[int | None, ...] = ()
     auditor: bool = True
     second_auditor: bool = False
     samples: int = 10
@@ -63,6 +67,8 @@ class Made:
     guide_accuracy: float | None = None
     misclassified: int = 3
     people: bool = False
+    annotators: int = 3
+    judged: int | None = None  # people judged so many of the failures
     drifted: tuple[int, ...] = ()
     of_one_image: tuple[int, ...] = ()
     chosen: int = 1
@@ -84,14 +90,16 @@ def _manifest(made: Made) -> dict[str, Any]:
         "run": {"seed": 7, "device": "auto", "batch_size": 512},
         "search": {"origins": None, "start": "right" if made.screened else "all", "max_failures": 50000},
         "gate": {"classifier": 0.8, "oracle": 0.9},
-        "audit": {"agreement": 0.5, "error_rate": 0.005},
+        "audit": {"agreement": 0.5, "error_rate": 0.005, "sample": 200},
         "regions": {
             "samples": made.samples,
             "tau": 0.5,
             "rho": 0.5,
             "agreement": 0.5,
+            "aggregate": "majority",
             "min_purity": 0.8,
             "min_labelled": 0.5,
+            "split": "expected",
         },
         "correction": {"draws": 32, "rule": made.rule, "tolerance": 0.005},
         "report": {"samples": 6, "tsne": 20, "regions": 40} | made.report,
@@ -101,7 +109,7 @@ def _manifest(made: Made) -> dict[str, Any]:
         "searcher": {"use": "defuse:beta-noise", "draws": 100, "scale": 8.0},
         "clusterer": {"use": "defuse:dp-gmm", "components": 20},
         "labeler": {"use": "labelers:human" if made.people else "labelers:oracle"},
-        "auditor": {"use": "labelers:oracle"},
+        "auditor": {"use": "labelers:oracle" if made.judged is None else "labelers:human"},
         "corrector": {"use": "defuse:lambda", "lambdas": [0.1, 1.0, 10.0]},
     }
     if not made.auditor:
@@ -134,10 +142,12 @@ def _manifest(made: Made) -> dict[str, Any]:
 
 def _stages(made: Made) -> dict[str, Saved]:
     k, rng = len(made.classes), torch.Generator().manual_seed(0)
-    clusters = len(made.statuses) if made.failures else 0
+    clusters = len(made.statuses) - sum(parent is not None for parent in made.parents) if made.failures else 0
     assignment = torch.arange(made.failures) % max(1, clusters)
     judged = torch.tensor([GENUINE, THIRD_CLASS, DRIFT, ABSTAINED]).repeat(-(-made.failures // 4))[: made.failures]
     judged[torch.isin(assignment, torch.tensor(made.drifted))] = DRIFT
+    if made.judged is not None:
+        judged[made.judged :] = NOT_ASKED
     expected = torch.randint(k, (made.failures,), generator=rng)
     regions = _regions(made, judged, assignment, rng)
     kept = [r for r in regions.info["regions"] if r["status"] == "kept"]
@@ -179,12 +189,13 @@ def _stages(made: Made) -> dict[str, Saved]:
         "clusters": Saved({}, {"clusters": clusters, "converged": True if clusters else None, "note": "a note"}),
         "regions": regions,
         "correction": _correction(made, kept),
-        "evidence": _evidence(made, clusters, bool(kept), rng),
+        "evidence": _evidence(made, len(regions.info["regions"]), bool(kept), rng),
     }  # fmt: skip
     if made.guide_accuracy is not None:
         accuracy = dict.fromkeys(("train", "validation", "test"), made.guide_accuracy)
         stages["guide"] = Saved({}, {"trained": True, "output": "logits", "accuracy": accuracy})
-    return stages | {role: Saved({}, dict(AUDITOR)) for role in _auditors(made)}
+    measured = AUDITOR if made.judged is None else dict.fromkeys(AUDITOR) | {"program": False}
+    return stages | {role: Saved({}, dict(measured)) for role in _auditors(made)}
 
 
 def _auditors(made: Made) -> tuple[str, ...]:
@@ -196,16 +207,19 @@ def _audit(made: Made, judged: torch.Tensor, expected: torch.Tensor) -> Saved:
     roles, origin = _auditors(made), torch.arange(made.failures) % 50
     if not roles:
         shares: dict[str, Any] = {name: {"share": None, "low": None, "high": None} for name in JUDGEMENTS}
-        counts: dict[str, Any] = dict.fromkeys(JUDGEMENTS)
+        counts: dict[str, Any] = dict.fromkeys((*JUDGEMENTS, "judged", "not_asked"))
         return Saved({}, {**counts, "shares": shares, "genuine_origins": None, "auditors": {}, "agreement": []})
     info = {
         **count_judgements(judged),
+        "judged": int((judged != NOT_ASKED).sum()),
+        "not_asked": int((judged == NOT_ASKED).sum()),
         "shares": share_intervals(judged, origin, seed=0),
         "genuine_origins": len(origin[judged == GENUINE].unique()),
         "auditors": {role: count_judgements(judged) for role in roles},
         "agreement": [{"auditors": list(roles), **AGREEMENT}] if len(roles) == 2 else [],
     }
-    return Saved({"labels": torch.where(judged == ABSTAINED, -1, expected), "judged": judged}, info)
+    unlabelled = (judged == ABSTAINED) | (judged == NOT_ASKED)
+    return Saved({"labels": torch.where(unlabelled, -1, expected), "judged": judged}, info)
 
 
 def _gate(made: Made, rng: torch.Generator) -> Saved:
@@ -224,36 +238,60 @@ def _gate(made: Made, rng: torch.Generator) -> Saved:
 def _regions(made: Made, judged: torch.Tensor, assignment: torch.Tensor, rng: torch.Generator) -> Saved:
     """Labels and predictions that make each cluster what it is to be."""
     if not made.failures or not made.statuses:
-        return Saved({}, {"regions": [], "agreement": NO_AGREEMENT})
+        return Saved(
+            {},
+            {
+                "regions": [],
+                "rounds": [],
+                "agreement": _agreement(made, torch.empty(0, 0).long(), torch.empty(0).bool()),
+            },
+        )
     n, k = made.samples, len(made.classes)
-    labels, predicted, rows = [], [], []
+    parents = made.parents or (None,) * len(made.statuses)
+    labels, predicted, every, rows = [], [], list[Region](), []
     weights = (torch.arange(1, len(made.statuses) + 1) / sum(range(len(made.statuses) + 1))).tolist()
     for c, status in enumerate(made.statuses):
         label = torch.full((n,), c % k)
-        if status == "mixed":
+        if status in ("mixed", "split"):
             label[: n // 2] = (c + 1) % k
             label[0] = c % k
         if status == "unlabelled":
             label[:] = -1
         elif n > 2:
             label[1] = -1
-        said = (label + (0 if status == "correct" else 1 if status != "mixed" else 2)) % k
+        said = (label + (0 if status == "correct" else 2 if status in ("mixed", "split") else 1)) % k
         counts = count_judgements(judged[assignment == c]) if made.auditor else dict.fromkeys(JUDGEMENTS)
         size = int((assignment == c).sum())
         region = judge_region(
             label, said, cluster=c, weight=weights[c], size=size, origins=1 if c in made.of_one_image else 5,
-            num_classes=k, rho=0.5, min_purity=0.8, min_labelled=0.5,
+            num_classes=k, rho=0.5, min_purity=0.8, min_labelled=0.5, parent=parents[c],
         )  # fmt: skip
-        region = replace(region, disputed=c in made.drifted if made.auditor else None)
+        if status == "split":
+            region = replace(region, status="split")
+        region = replace(region, disputed=c in made.drifted if made.auditor and any(counts.values()) else None)
         assert region.status == status, (region, label, said)
         labels.append(label)
         predicted.append(said)
+        every.append(region)
         rows.append(vars(region) | {"failures": counts})
+    rounds = [[r for r in every if (r.parent is None) is first] for first in (True, False)]
     x = torch.rand(len(rows) * n, *made.shape, generator=rng)
+    votes = torch.cat(labels)[:, None].repeat(1, made.annotators)
+    votes[::3, -1] = torch.randint(-1, k, votes[::3, -1].shape, generator=rng)
+    kept = torch.tensor([row["status"] == "kept" for row in rows]).repeat_interleave(n)
     return Saved(
-        {"x": x, "labels": torch.cat(labels), "predicted": torch.cat(predicted)},
-        {"regions": rows, "agreement": NO_AGREEMENT},
+        {"x": x, "labels": torch.cat(labels), "predicted": torch.cat(predicted), "votes": votes},
+        {
+            "regions": rows,
+            "rounds": [count_regions(found) for found in rounds if found],
+            "agreement": _agreement(made, votes, kept),
+        },
     )
+
+
+def _agreement(made: Made, votes: torch.Tensor, kept: torch.Tensor) -> dict[str, Any]:
+    names = ("ann", "bob", "cho", "dee", "eli") if made.people else tuple(f"member {i}" for i in range(1, 6))
+    return agreement_table(Answers(votes, None, names[: votes.shape[1]]), kept, len(made.classes))
 
 
 def _correction(made: Made, kept: list[dict[str, Any]]) -> Saved:

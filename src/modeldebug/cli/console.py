@@ -7,7 +7,8 @@ import logging
 import sys
 import warnings
 from abc import ABC, abstractmethod
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from ..events import Event
+from ..foreground import gives_way
 from .guard import drop_output
 from .words import stage_label, stage_result, time_left
 
@@ -72,14 +74,14 @@ class RunConsole(ABC):
 
     def _finish_run(self, run: Path, results: dict[str, Any]) -> None:
         from .screen import draw, facts, table
-        from .summary import COLUMNS, CONTROLS, intervals, next_steps, summarise
+        from .summary import COLUMNS, controls, intervals, next_steps, summarise
 
         summary = summarise(results)
         accuracies = table(("accuracy", *COLUMNS.values()), summary.accuracies, right=range(1, 5), whole=range(5))
         draw(
             facts([("result", summary.headline)], indent=LABEL),
             accuracies,
-            *([CONTROLS] if results["correction_skipped"] is None else []),
+            *([explained] if (explained := controls(results)) else []),
             table(
                 ("failures", "count", "share (95 %)", "what they are"), summary.failures, right=(1,), whole=(0, 1, 2)
             ),
@@ -120,15 +122,40 @@ def _to_log(
     logging.getLogger("modeldebug").warning("%s:%s: %s: %s", filename, lineno, category.__name__, message)
 
 
+def _wait(event: Event) -> str:
+    return f"{event.message}: {event.data['do']}"
+
+
+class _Once:
+    """What a run says from its start says itself again when it goes on after a wait: for people, once is enough."""
+
+    def __init__(self) -> None:
+        self._said: set[tuple[str, str]] = set()
+
+    def again(self, event: Event) -> bool:
+        """Whether this has been said already."""
+        if event.kind not in ("run_started", "warning"):
+            return False
+        known = (event.kind, event.message) in self._said
+        self._said.add((event.kind, event.message))
+        return known
+
+
 class PlainConsole(RunConsole):
     """One line for each finished stage, without escape codes; quiet, nothing but warnings and the result."""
 
     def __init__(self, *, quiet: bool) -> None:
         self.quiet = quiet
+        self._once = _Once()
 
     def show(self, event: Event) -> None:
+        if self._once.again(event):
+            return
         if event.kind == "warning":
             click.echo(f"Warning: {event.message}", err=True)
+        elif event.kind == "waiting":
+            if event.data["goes_on"]:
+                click.echo(f"{'waiting':<{LABEL}} {_wait(event)}", err=self.quiet)
         elif self.quiet:
             return
         elif event.kind == "run_started":
@@ -145,13 +172,29 @@ class LiveConsole(RunConsole):
     def __init__(self) -> None:
         self._progress = _progress_bar()
         self._task = self._progress.add_task("", total=1.0, stage="", left="")
+        self._once = _Once()
+        self._gives_way = gives_way(self._aside)
+
+    def open(self) -> None:
+        self._gives_way.__enter__()
 
     def close(self) -> None:
+        self._gives_way.__exit__(None, None, None)
         self._progress.stop()
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Without the bar inside."""
+        drawn = self._progress.live.is_started
+        self._progress.stop()
+        yield
+        if drawn:
+            self._progress.start()
 
     def show(self, event: Event) -> None:
         if event.kind == "run_started":
-            self._leave("run", event.run)
+            if not self._once.again(event):
+                self._leave("run", event.run)
             self._progress.start()
         elif event.kind == "stage_started":
             self._progress.update(self._task, completed=event.overall, stage=stage_label(event.stage), description="")
@@ -167,7 +210,12 @@ class LiveConsole(RunConsole):
             self._leave(stage_label(event.stage), stage_result(event.stage, event.data))
             self._progress.update(self._task, completed=event.overall)
         elif event.kind == "warning":
-            self._leave("warning", event.message)
+            if not self._once.again(event):
+                self._leave("warning", event.message)
+        elif event.kind == "waiting":
+            self._progress.stop()
+            if event.data["goes_on"]:
+                self._leave("waiting", _wait(event))
         elif event.kind == "run_finished":
             self._progress.update(self._task, visible=False)
             self._progress.stop()

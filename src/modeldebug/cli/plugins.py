@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from ..errors import ConfigError, nearest
+from .commands import offers, status
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -28,8 +29,13 @@ def list_plugins() -> None:
     from ..registry import survey
     from .screen import draw, table
 
+    own = cast(click.Group, click.get_current_context().find_root().command).commands
+    commands = [(offer.name, " and ".join(offer.sources), status(offer, own)) for offer in offers().values()]
     rows = [(r.plugin, f"{r.distribution} {r.version}", r.status, _by_kind(r.offers) or "-") for r in survey()]
-    draw(table(("plugin", "distribution", "status", "offers"), rows, whole=(0,)))
+    draw(
+        table(("plugin", "distribution", "status", "offers"), rows, whole=(0,)),
+        *([table(("command", "distribution", "status"), commands, whole=(0,))] if commands else []),
+    )
 
 
 def _by_kind(offers: Iterable[str]) -> str:

@@ -10,6 +10,10 @@ import click
 from .guard import works_on
 from .options import Options, configure, output_options, run_options
 
+wait_option = click.option(
+    "--wait", is_flag=True, help="Where people are to label, wait until they have, and go on, instead of ending."
+)
+
 
 @click.command()
 @run_options
@@ -17,7 +21,8 @@ from .options import Options, configure, output_options, run_options
     "--reuse", type=click.Path(path_type=Path), metavar="RUN", help="Take over the stages of a run that stay the same."
 )
 @click.option("--until", metavar="STAGE", help="Stop after this stage; 'modeldebug resume' goes on from there.")
-def run(reuse: Path | None, until: str | None, **given: Any) -> None:
+@wait_option
+def run(reuse: Path | None, until: str | None, wait: bool, **given: Any) -> None:
     """Debug a classifier, from the first stage to the report.
 
     Later ones win: the preset, its budget, --config, the options for stages, --set. Without options, it runs Defuse on
@@ -34,7 +39,7 @@ def run(reuse: Path | None, until: str | None, **given: Any) -> None:
         api.check_reached(config, until)
         with new_folder(config, options.out, reuse=reuse) as store:
             works_on(store.path)
-            work_in(store, registry, config, until=until, trust=options.trust, listeners=[console])
+            work_in(store, registry, config, until=until, wait=wait, trust=options.trust, listeners=[console])
     done = api.Run(store.path)
     if until is None:
         console.finish(done.path, done.results)
@@ -45,10 +50,11 @@ def run(reuse: Path | None, until: str | None, **given: Any) -> None:
 @click.command()
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--redo", metavar="STAGE", help="Do this stage and all later ones again.")
+@wait_option
 @click.option("--trust", is_flag=True, help="Read weights that may run code: only files that you made.")
 @output_options[0]
 @output_options[1]
-def resume(folder: Path, redo: str | None, trust: bool, quiet: bool, json: bool) -> None:
+def resume(folder: Path, redo: str | None, wait: bool, trust: bool, quiet: bool, json: bool) -> None:
     """Go on with a run or an inspection that was interrupted. A finished one is left as it is."""
     from .. import api
     from .console import make_console
@@ -56,7 +62,7 @@ def resume(folder: Path, redo: str | None, trust: bool, quiet: bool, json: bool)
     nothing_to_do = api.open_folder(folder).status == "done" and redo is None
     works_on(folder)
     with make_console(quiet=quiet, json=json) as console:
-        done = api.resume(folder, redo=redo, trust=trust, listeners=[console])
+        done = api.resume(folder, redo=redo, wait=wait, trust=trust, listeners=[console])
     if nothing_to_do and not json:
         click.echo("This run is finished: there was nothing to do, and nothing was changed.\n")
     console.finish(done.path, done.results)

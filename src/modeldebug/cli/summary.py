@@ -16,6 +16,8 @@ from ..words import (
     duration,
     error_of,
     held_back,
+    labelled_by,
+    labelled_clusters,
     not_reached,
     nothing_searched,
     percent,
@@ -23,6 +25,8 @@ from ..words import (
     preset_named,
     queries,
     resampled,
+    sampled,
+    splitting,
     weak_guide,
     with_interval,
 )
@@ -63,10 +67,20 @@ def summarise(results: Results) -> Summary:
 
 
 def intervals(results: Results) -> str | None:
-    """What the intervals of the shares rest on; None where there are none."""
+    """What the shares and their intervals rest on; None where there are none."""
     if results["search"]["shares"]["genuine"]["low"] is None:
         return None
-    return f"95 %: interval by bootstrap over {resampled(results['search'])}"
+    error, sample = results["auditors"][0]["error"], sampled(results["search"])
+    judge = "" if error is None else f"; the auditor is wrong on {percent(error)} of its answers on test images"
+    of = f"shares: of {sample}; " if sample else ""
+    return f"{of}95 %: interval by bootstrap over {resampled(results['search'])}{judge}"
+
+
+def controls(results: Results) -> str | None:
+    """What stands in the table of accuracies, and whose labels it rests on; None where nothing was corrected."""
+    if results["correction_skipped"] is not None:
+        return None
+    return f"{CONTROLS}; regions: labelled by {labelled_by(results)}"
 
 
 def next_steps(results: Results, run: Path) -> tuple[tuple[str, str], ...]:
@@ -91,7 +105,7 @@ def _headline(results: Results) -> str:
         asked = f"No failures were found in {count(results['search']['queries'], 'query')}."
         found = nothing_searched(results["search"]) or asked
     else:
-        found = f"No region was found: of {count(results['clusters'], 'cluster')} of failures, none was kept."
+        found = f"No region was found: of {labelled_clusters(results)} of failures, none was kept."
     return " ".join(text for text in (found, _worth(results), "Nothing was corrected.") if text)
 
 
@@ -131,6 +145,8 @@ def _failures(results: Results) -> tuple[tuple[str, str, str, str], ...]:
         n = search[name]
         share = with_interval(search["shares"][name])
         rows.append((name.replace("_", " "), DASH if n is None else f"{n:,}", share, meaning))
+    if sampled(search):
+        rows.append(("not asked", f"{search['failures'] - search['judged']:,}", DASH, "people judged a random sample"))
     return tuple(rows)
 
 
@@ -147,6 +163,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
         ("oracle", reliability(results["oracle_accuracy"], results["oracle_abstained"])),
         ("generator", _reconstruction(results)),
         ("regions", _regions(results)),
+        *((("splits", said),) if (said := splitting(results)) else ()),
         ("lambda", _strength(results)),
         ("preset", preset_named(results["preset"], results["budget"])),
         *((("", results["advice"]),) if results["advice"] else ()),
@@ -191,10 +208,10 @@ def _reconstruction(results: Results) -> str:
 
 
 def _regions(results: Results) -> str:
-    kept = f"{results['regions']} kept of {count(results['clusters'], 'cluster')}"
+    kept = f"{results['regions']} kept of {labelled_clusters(results)}"
     if results["region_purity"] is not None:
-        kept += f", mean purity {results['region_purity']:.2f}"
-    doubtful = doubts(results["regions_disputed"], results["regions_of_one_image"])
+        kept += f", mean purity {results['region_purity']:.2f} by the labels of {labelled_by(results)}"
+    doubtful = doubts(results)
     return f"{kept}; {doubtful}" if doubtful else kept
 
 

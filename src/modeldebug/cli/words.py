@@ -31,7 +31,7 @@ def reliability(accuracy: float | None, abstained: float | None) -> str:
     'answers 95.0 % of the real test images, 99.0 % of them right'
     """
     if abstained is None:
-        return "no program: not measured on test images"
+        return "people: not measured on test images"
     if accuracy is None:
         return "answers none of the real test images: it abstains on all"
     return f"answers {percent(1 - abstained)} of the real test images, {percent(accuracy)} of them right"
@@ -43,7 +43,8 @@ def _shares(info: Info) -> str:
     shares = {name.replace("_", " "): share["share"] for name, share in info["shares"].items()}
     if None in shares.values():
         return "nothing to judge"
-    return ", ".join(f"{name} {percent(share)}" for name, share in shares.items())
+    of = f"; of {info['judged']:,} judged, {info['not_asked']:,} not asked about" if info["not_asked"] else ""
+    return ", ".join(f"{name} {percent(share)}" for name, share in shares.items()) + of
 
 
 def stage_label(stage: str | None) -> str:
@@ -119,7 +120,11 @@ def _clusters(info: Info) -> str:
 
 def _regions(info: Info) -> str:
     kept = sum(region["status"] == "kept" for region in info["regions"])
-    return f"{kept} of {count(len(info['regions']), 'cluster')} kept as regions"
+    clusters = sum(region["parent"] is None for region in info["regions"])
+    parts = len(info["regions"]) - clusters
+    said = f"{count(clusters, 'cluster')} and {count(parts, 'part')}" if parts else count(clusters, "cluster")
+    rounds = len(info["rounds"])
+    return f"{kept} of {said} kept as regions" + (f", in {rounds} rounds" if rounds > 1 else "")
 
 
 def _correction(info: Info) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ..context import Context
 from ..errors import PluginError
@@ -87,6 +87,11 @@ class Labeler(Contract[ConfigT]):
 
     @abstractmethod
     def _label(self, request: LabelRequest) -> Answers | Pending: ...
+
+    def given(self) -> Mapping[str, nn.Module]:
+        """The networks that it answers with and did not train itself, by name. The core refuses the model under test
+        among them, and one that serves in two roles; and their weights decide whether what was fitted still holds."""
+        return {}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Everything that `fit` learned."""

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from markupsafe import Markup
 from torch import Tensor
 
-from ..judging import JUDGEMENTS
+from ..judging import JUDGEMENTS, NOT_ASKED
 from ..roles import ROLES
 from .figures import Curve, Mark, latent_map, trade_off
 from .findings import Findings
@@ -194,7 +194,8 @@ def _grouped(xy: Tensor, rows: Tensor, judged: Tensor | None) -> list[tuple[str,
     """Failures by kind, those that matter most last, so that they are drawn on top."""
     if judged is None:
         return [("failures", xy)]
-    groups = [(kind, xy[judged[rows] == code]) for code, kind in enumerate(JUDGEMENTS)]
+    kinds = (*enumerate(JUDGEMENTS), (NOT_ASKED, "not_asked"))
+    groups = [(kind, xy[judged[rows] == code]) for code, kind in kinds]
     return [(kind, at) for kind, at in reversed(groups) if len(at)]
 
 

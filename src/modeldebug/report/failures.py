@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ..roles import AUDITORS
-from ..words import DASH, agreement_said, error_of, resampled, rootless
+from ..words import DASH, agreement_said, error_of, resampled, rootless, sampled
 from .findings import Findings
 from .images import THUMB
 from .regions import Sample, Share, sample_of, shares_of
@@ -59,8 +59,9 @@ def basis(findings: Findings) -> str:
     whence = "" if rootless(search) else f" {made} come from {images}."
     error = findings.info("auditor")["error"]
     measured = "" if error is None else f", who is wrong on {percent(error)} of the answers on real test images"
+    sample = f" They are of {of}." if (of := sampled(search)) else ""
     drawn = f"In small print 95 % intervals: a bootstrap draws anew {resampled(search)}."
-    return unbroken(f"The shares are by the auditor{measured}. {drawn}{whence}")
+    return unbroken(f"The shares are by the auditor{measured}.{sample} {drawn}{whence}")
 
 
 def kinds(findings: Findings) -> tuple[Kind, ...]:
@@ -126,7 +127,7 @@ def _named(findings: Findings, role: str) -> str:
 def _reliability(findings: Findings) -> str:
     info = findings.info("labeler")
     if not findings.is_program("labeler"):
-        return "Not measured on the test images"
+        return "Believed as they answer, not measured on test images"
     if info["accuracy"] is None:
         return "Abstains on all real test images"
     return f"{percent(info['accuracy'])} right on real test images; abstains on {percent(info['abstained'])} of them"

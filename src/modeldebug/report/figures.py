@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 INK, MUTED, RULE, ACCENT, PAPER = "#010101", "#020202", "#030303", "#040404", "#050505"
 _NAMES = {INK: "--ink", MUTED: "--muted", RULE: "--rule", ACCENT: "--accent", PAPER: "--card"}
 _LABEL = (52, 11)  # the room that a label takes, in points, across and up
-_MARKERS = {"genuine": "o", "third_class": "^", "drift": "s", "abstained": "X", "failures": "o"}
+_MARKERS = {"genuine": "o", "third_class": "^", "drift": "s", "abstained": "X", "not_asked": ".", "failures": "o"}
 COLOURS = {
     "genuine": "#c2410c",
     "third_class": "#8b5fc7",
     "drift": "#2b78ab",
     "abstained": "#8a6d00",
+    "not_asked": "#a5765c",
     "failures": "#c2410c",
 }
 

@@ -6,7 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..words import doubts, held_back, nothing_searched, poor_generator, rootless, weak_guide
+from ..words import (
+    doubts,
+    held_back,
+    labelled_clusters,
+    nothing_searched,
+    poor_generator,
+    rootless,
+    sampled,
+    weak_guide,
+)
 from .findings import Findings
 from .wording import DASH, count, interval, interval_of, percent, points, strength, unbroken
 
@@ -108,7 +117,7 @@ def _lead(findings: Findings) -> tuple[str, ...]:
         return (*sentences, _why_no_region(findings))
     sentences.append(
         "A region is a cluster of look-alike failures that share one label and that the classifier mostly gets wrong; "
-        f"{results['regions']} of {count(results['clusters'], 'cluster')} are such."
+        f"{results['regions']} of {unbroken(labelled_clusters(results))} are such."
     )
     sentences.extend(_doubts(findings))
     sentences.append(
@@ -144,7 +153,8 @@ def _prevailing(findings: Findings) -> str:
         "abstained": "could not be judged, since the auditor abstained",
     }
     genuine = "" if kind == "genuine" else f"; {_share(findings, 'genuine')} are genuine"
-    return f"Of these, {_share(findings, kind)} {said[kind]}{genuine}."
+    of = sampled(findings.results["search"]) or "these"
+    return f"Of {of}, {_share(findings, kind)} {said[kind]}{genuine}."
 
 
 def _share(findings: Findings, kind: str) -> str:
@@ -177,13 +187,14 @@ def _why_no_region(findings: Findings) -> str:
     said = {
         "correct": "agree with their labels on the whole: the classifier is right there",
         "mixed": "hold samples of several classes",
+        "split": "held samples of several classes and were split, and no part is one either",
         "unlabelled": "could not be labelled",
     }
     statuses = [r["status"] for r in findings.clusters]
     parts = [f"{n} {text}" for status, text in said.items() if (n := statuses.count(status))]
     return (
-        f"None of the {count(len(statuses), 'cluster')} is a group of look-alike images that the classifier gets wrong "
-        f"({'; '.join(parts)}), so correction was skipped."
+        f"None of the {unbroken(labelled_clusters(findings.results))} is a group of look-alike images that the "
+        f"classifier gets wrong ({'; '.join(parts)}), so correction was skipped."
     )
 
 
@@ -234,31 +245,46 @@ def _sentence(text: str) -> str:
 
 def _tiles(findings: Findings) -> tuple[Tile, ...]:
     results, search, judged = findings.results, findings.results["search"], findings.judged
-    kept = f"kept of {count(results['clusters'], 'cluster')}"
-    doubtful = doubts(results["regions_disputed"], results["regions_of_one_image"])
+    kept = f"kept of {unbroken(labelled_clusters(results))}"
+    doubtful = doubts(results)
     tiles = [
         Tile("Failures", f"{search['failures']:,}", f"in {count(search['queries'], 'query')}"),
         Tile("Regions", f"{results['regions']:,}", f"{kept}; {doubtful}" if doubtful else kept),
     ]
     if judged is not None and search["failures"]:
-        share = percent(judged["genuine"] / search["failures"])
         found = search["shares"]["genuine"]
-        note = f"{interval(found['low'], found['high'])}; {count(judged['genuine'], 'failure')}, by the auditor"
-        tiles.insert(1, Tile("Genuine", share, note))
+        of = f" of {search['judged']:,} that people judged" if sampled(search) else ", by the auditor"
+        note = f"{interval(found['low'], found['high'])}; {count(judged['genuine'], 'failure')}{of}{_errs(findings)}"
+        tiles.insert(1, Tile("Genuine", percent(found["share"]), note))
     if corrected(findings):
         for name, key in (("Region accuracy", "region_accuracy"), ("Test accuracy", "test_accuracy")):
-            rates = results[key]
+            rates, by = results[key], _by_labeler(results) if key == "region_accuracy" else ""
             tiles.append(
                 Tile(
                     name,
                     f"{percent(rates['before'])} \u2192 {percent(rates['after'])}",
-                    f"control {percent(rates['control'])}",
+                    f"control {percent(rates['control'])}{by}",
                     wide=True,
                 )
             )
     else:
         tiles.append(Tile("Test accuracy", percent(results["test_accuracy"]["before"]), "of the classifier under test"))
     return tuple(tiles)
+
+
+def _errs(findings: Findings) -> str:
+    """How often the auditor is wrong, as far as it was measured."""
+    error = findings.info("auditor")["error"]
+    return "" if error is None else f" ({percent(error)} wrong on real images)"
+
+
+def _by_labeler(results: Mapping[str, Any]) -> str:
+    """Whose labels a number rests on, in few words."""
+    if results["oracle_abstained"] is None:
+        return "; labels by people"
+    if results["oracle_accuracy"] is None:
+        return "; labels by the oracle"
+    return f"; labels by the oracle ({percent(1 - results['oracle_accuracy'])} wrong on real images)"
 
 
 def _accuracies(findings: Findings) -> tuple[Accuracies, ...]:

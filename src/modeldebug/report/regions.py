@@ -27,6 +27,7 @@ MEANINGS = {
 WHY_NOT = {
     "correct": "The classifier agrees with the labels",
     "mixed": "The samples do not share one label",
+    "split": "Split: the samples did not share one label",
     "unlabelled": "No label could be given",
 }
 
@@ -77,6 +78,7 @@ class Gallery:
     """A kept region."""
 
     anchor: str
+    part_of: int | None  # the cluster that it is a part of
     label: str
     predicted: str | None  # what it is most often taken for; None where no wrong class prevails
     weight: str
@@ -100,6 +102,7 @@ class Row:
     """A cluster in a table."""
 
     cluster: int
+    part_of: int | None
     thumbs: tuple[Sample, ...]
     label: str
     predicted: str
@@ -119,6 +122,35 @@ class Group:
     title: str
     why: str
     rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True)
+class RoundRow:
+    """A round of labelling: how many clusters, or parts of split ones, were labelled, and what they are."""
+
+    name: str
+    labelled: str
+    kept: str
+    correct: str
+    mixed: str
+    split: str
+    unlabelled: str
+    purity: str
+
+
+def rounds(findings: Findings) -> tuple[RoundRow, ...]:
+    """The rounds of labelling, where there was more than one."""
+    found = findings.info("regions")["rounds"]
+    statuses = ("labelled", "kept", "correct", "mixed", "split", "unlabelled")
+    rows = (
+        RoundRow(
+            "1, clusters" if number == 1 else f"{number}, parts",
+            **{status: f"{row[status]:,}" for status in statuses},
+            purity=percent(row["purity"]),
+        )
+        for number, row in enumerate(found, 1)
+    )
+    return tuple(rows) if len(found) > 1 else ()
 
 
 def shares_of(
@@ -168,6 +200,7 @@ def _gallery(
 ) -> Gallery:
     return Gallery(
         anchor=f"region-{region['cluster']}",
+        part_of=region["parent"],
         label=findings.classes[region["label"]],
         predicted=findings.classes[region["predicted"]] if region["predicted"] != region["label"] else None,
         weight=percent(region["weight"]),
@@ -199,8 +232,10 @@ def _disputed(region: dict[str, Any]) -> str | None:
     if not region["disputed"]:
         return None
     found = region["failures"]
+    judged, failures = sum(found.values()), count(region["size"], "failure")
+    of = failures if judged == region["size"] else f"{failures}, of which it was asked about {judged:,},"
     return (
-        f"of its {count(region['size'], 'failure')} it calls {found['drift']:,} drift and "
+        f"of its {of} it calls {found['drift']:,} drift and "
         f"{found['genuine'] + found['third_class']:,} genuine or third class, and abstains on {found['abstained']:,}: "
         "it sides with the classifier more often than against it."
     )
@@ -238,8 +273,10 @@ def groups(findings: Findings) -> tuple[Group, ...]:
         "correct": f"At most {percent(rho)} of the labelled samples are misclassified (setting regions.rho)",
         "mixed": f"Less than {percent(purity)} of the labelled samples have the most frequent label "
         "(setting regions.min_purity)",
-        "unlabelled": f"A tie between labels, or a label for less than {percent(labelled)} of the samples "
-        "(setting regions.min_labelled)",
+        "split": f"Less than {percent(purity)} of the labelled samples have the most frequent label, so the failures "
+        "were clustered anew and the parts labelled (setting regions.split)",
+        "unlabelled": f"A label for less than {percent(labelled)} of the samples (setting "
+        "regions.min_labelled), or a tie",
     }
     every = [
         Group(WHY_NOT[status], why[status], tuple(_row(findings, r, thumbs) for r in aside if r["status"] == status))
@@ -255,9 +292,11 @@ def groups(findings: Findings) -> tuple[Group, ...]:
 
 
 def _row(findings: Findings, region: dict[str, Any], thumbs: int) -> Row:
-    genuine, size = region["failures"]["genuine"], region["size"]
+    genuine = region["failures"]["genuine"]
+    judged = 0 if genuine is None else sum(region["failures"].values())
     return Row(
         cluster=region["cluster"],
+        part_of=region["parent"],
         thumbs=_samples(findings, region, thumbs, THUMB),
         label=percent(None) if region["label"] is None else findings.classes[region["label"]],
         predicted=findings.classes[region["predicted"]],
@@ -266,6 +305,6 @@ def _row(findings: Findings, region: dict[str, Any], thumbs: int) -> Row:
         disputed=region["status"] == "kept" and bool(region["disputed"]),
         wrong=percent(region["disagree"]),
         purity=percent(region["purity"]),
-        genuine=percent(genuine / size if genuine is not None and size else None),
+        genuine=percent(genuine / judged if genuine is not None and judged else None),
         labelled=f"{region['samples'] - region['abstained']} of {region['samples']}",
     )

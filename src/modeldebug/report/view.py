@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..store import RunStore
-from ..words import preset_named, rootless, trained_on, without_origin
+from ..words import labelled_by, preset_named, rootless, trained_on, without_origin
 from . import details, failures, reproduce
+from .agreement import Agreement, agreement
 from .details import Bar, Chosen, Correction, MapView, Matrix, Setting
 from .failures import Judge, Kind, Pursued
 from .findings import Findings
 from .generator import Gate, gate
 from .outcome import Outcome, outcome
-from .regions import Gallery, Group, Share, galleries, groups
-from .wording import count, duration, percent
+from .regions import Gallery, Group, RoundRow, Share, galleries, groups, rounds
+from .wording import count, duration, percent, unbroken
 
 _MAIN = ("modeldebug", "torch", "python")
 
@@ -41,6 +42,7 @@ class Regions:
 
     galleries: tuple[Gallery, ...]
     groups: tuple[Group, ...]
+    rounds: tuple[RoundRow, ...]
     kept: int
     set_aside: int
     how: str
@@ -69,6 +71,8 @@ class Page:
     outcome: Outcome
     failures: Failures
     regions: Regions
+    labelled_by: str  # whose labels regions, purity and region accuracy rest on
+    agreement: Agreement | None
     correction: Correction | None
     skipped: str | None
     gate: Gate | None
@@ -93,6 +97,8 @@ def build(store: RunStore) -> Page:
         outcome=outcome(findings),
         failures=_failures(findings),
         regions=_regions(findings),
+        labelled_by=unbroken(labelled_by(findings.results)),
+        agreement=agreement(findings),
         correction=details.correction(findings),
         skipped=findings.results["correction_skipped"],
         gate=gate(findings),
@@ -142,19 +148,26 @@ def _failures(findings: Findings) -> Failures:
 
 def _regions(findings: Findings) -> Regions:
     settings = findings.config["regions"]
-    who = "an oracle" if findings.is_program("labeler") else "people"
+    who = unbroken(labelled_by(findings.results))
     how = (
         f"{count(settings['samples'], 'sample')} of each cluster were drawn (covariance \u00d7 {settings['tau']:g}) "
         f"and labelled by {who} ({findings.component('labeler')}). A cluster is kept as a region when at least "
         f"{percent(settings['min_labelled'])} of its samples got a label, more than {percent(settings['rho'])} of "
         f"these are misclassified, and at least {percent(settings['min_purity'])} share one label (the purity)."
     )
+    if findings.results["splits"]["split"]:
+        apart = "those of each expected class by themselves" if settings["split"] == "expected" else "by themselves"
+        how += (
+            " Of a cluster whose samples do not share one, the failures were clustered anew, "
+            f"{apart}, and the parts labelled in another round."
+        )
     shown = galleries(findings)
     widest = max((s.picture.width for gallery in shown for s in gallery.samples), default=0)
     longest = max((len(word) for name in findings.classes for word in name.split()), default=1)
     return Regions(
         galleries=shown,
         groups=groups(findings),
+        rounds=rounds(findings),
         kept=len(findings.kept),
         set_aside=len(findings.clusters) - len(findings.kept),
         how=how,

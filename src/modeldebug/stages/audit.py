@@ -1,4 +1,5 @@
-"""The audit: every failure is judged by itself, by one auditor or several; the first one's word counts."""
+"""The audit: failures are judged one by one, by one auditor or several; the first one's word counts. Programs judge all
+of them, people a random sample."""
 
 from __future__ import annotations
 
@@ -7,15 +8,25 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ..context import Context
 from ..contracts.labeler import Labeler
-from ..judging import GENUINE, JUDGEMENTS, agreement_of, count_judgements, judge_failures, share_intervals
-from ..rng import spawn
+from ..judging import (
+    GENUINE,
+    JUDGEMENTS,
+    NOT_ASKED,
+    agreement_of,
+    count_judgements,
+    judge_failures,
+    share_intervals,
+)
+from ..rng import rng_for, spawn
+from ..sections import AuditSection
 from ..store import Saved
 from ..types import DataSpec, Failures, ImageSet
-from .judges import ask_in_parts
+from .judges import ask, ask_in_parts
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,30 +38,38 @@ class Auditor:
 
 
 def audit(
-    auditors: Mapping[str, Auditor], failures: Failures, spec: DataSpec, context: Context, *, agreement: float
+    auditors: Mapping[str, Auditor], failures: Failures, spec: DataSpec, context: Context, *, settings: AuditSection
 ) -> Saved:
-    """Judge every failure: genuine, third class, drift or abstained; with shares, and where there are several auditors
-    their agreement. Counts are null where nobody judges.
+    """Judge failures: genuine, third class, drift or abstained; with shares of those that were judged, and where there
+    are several auditors their agreement. Counts are null where nobody judges.
+
+    All people are asked about the same failures, so that they can be compared.
 
     Args:
         auditors: by role, the one whose word counts first.
+
+    Raises:
+        WaitingForPeople: people have not answered yet.
     """
-    images = ImageSet(failures.x, failures.expected.clamp_min(0))
+    if not auditors:
+        none = {name: {"share": None, "low": None, "high": None} for name in JUDGEMENTS}
+        counts = dict.fromkeys((*JUDGEMENTS, "judged", "not_asked"))
+        return Saved({}, {**counts, "shares": none, "genuine_origins": None, "auditors": {}, "agreement": []})
+    seed = spawn(context.rng)
+    sample = torch.randperm(len(failures), generator=rng_for(seed, "sample"))[: settings.sample].sort().values
     labels: dict[str, Tensor] = {}
     judged: dict[str, Tensor] = {}
     for i, (role, auditor) in enumerate(auditors.items()):
-        labels[role] = ask_in_parts(auditor.labeler, role, images, spec, agreement, auditor.threshold)
-        judged[role] = judge_failures(failures.allowed, failures.predicted, labels[role])
-        context.progress((i + 1) / len(auditors), f"{len(failures)} failures judged")
-    if not auditors:
-        none = {name: {"share": None, "low": None, "high": None} for name in JUDGEMENTS}
-        counts = dict.fromkeys(JUDGEMENTS)
-        return Saved({}, {**counts, "shares": none, "genuine_origins": None, "auditors": {}, "agreement": []})
+        asked = None if auditor.labeler.is_program else sample
+        labels[role], judged[role] = _judge(auditor, role, failures, asked, spec, settings.agreement)
+        context.progress((i + 1) / len(auditors), f"{int((judged[role] != NOT_ASKED).sum())} failures judged")
     first, *others = auditors
     origins = failures.origin[judged[first] == GENUINE]
     info = {
         **count_judgements(judged[first]),
-        "shares": share_intervals(judged[first], failures.origin, seed=spawn(context.rng)),
+        "judged": int((judged[first] != NOT_ASKED).sum()),
+        "not_asked": int((judged[first] == NOT_ASKED).sum()),
+        "shares": share_intervals(judged[first], failures.origin, seed=seed),
         "genuine_origins": len(set(origins[origins >= 0].tolist())),
         "auditors": {role: count_judgements(judged[role]) for role in auditors},
         "agreement": [
@@ -62,3 +81,19 @@ def audit(
     for role in others:
         tensors |= {f"{role}/labels": labels[role], f"{role}/judged": judged[role]}
     return Saved(tensors, info)
+
+
+def _judge(
+    auditor: Auditor, role: str, failures: Failures, asked: Tensor | None, spec: DataSpec, agreement: float
+) -> tuple[Tensor, Tensor]:
+    """Labels (n,), -1 for none, and judgements (n,) of failures: of those rows that are asked about, or of all."""
+    if asked is None:
+        images = ImageSet(failures.x, failures.expected.clamp_min(0))
+        labels = ask_in_parts(auditor.labeler, role, images, spec, agreement, auditor.threshold)
+        return labels, judge_failures(failures.allowed, failures.predicted, labels)
+    labels = torch.full((len(failures),), -1)
+    judged = torch.full((len(failures),), NOT_ASKED)
+    some = failures.subset(asked)
+    labels[asked] = ask(auditor.labeler, role, some.x, spec, agreement, auditor.threshold)
+    judged[asked] = judge_failures(some.allowed, some.predicted, labels[asked])
+    return labels, judged

@@ -17,7 +17,7 @@ from ..sections import CorrectionSection
 from ..store import Saved, prefixed
 from ..types import DataSpec, Failures, ImageSet, LabelledImages, Region, Splits
 from .judges import ask_in_parts
-from .regions import Sampler
+from .sampler import Sampler
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..batches import in_parts
+from ..classifier import code_hash, model_hash
 from ..context import Context
 from ..contracts.labeler import Labeler
-from ..errors import WaitingForPeople
+from ..errors import ConfigError, WaitingForPeople
 from ..judging import Threshold, abstention_threshold, labels_of, majority, wilson
 from ..sections import AuditSection
 from ..store import Saved
@@ -27,6 +28,29 @@ def fit_labeler(labeler: Labeler[Any], data: Splits, context: Context, *, agreem
     if labeler.is_program:
         info |= _measured(ask_in_parts(labeler, "fit", data.test, data.spec, agreement), data.test.labels)
     return Saved(labeler.state_dict(), info)
+
+
+def hashes_of_given(labeler: Labeler[Any], role: str, known: Mapping[str, str]) -> dict[str, str]:
+    """A hash of the weights, and one of the code, of each network that a labeler was given.
+
+    Args:
+        known: whose weights are taken already, by their hashes.
+
+    Raises:
+        ConfigError: one of them has the weights of the model under test, or of another judge.
+    """
+    hashes: dict[str, str] = {}
+    for name, module in labeler.given().items():
+        hashes |= {name: (found := model_hash(module)), f"{name}, code": code_hash(module)}
+        if found in known and module.state_dict():  # of networks without weights nothing can be said
+            raise ConfigError(
+                f"the {called(role)} is given the {known[found]} as a judge: both have the same weights",
+                got=name,
+                expected="a classifier that was trained apart from the one under test and from all other judges",
+                fix=f"take it out of {role}.models, or give it weights of its own",
+                plugin=labeler.name,
+            )
+    return hashes
 
 
 def fit_auditor(
@@ -132,19 +156,15 @@ def ask(
     """
     if not len(x):
         return torch.empty(0, dtype=torch.int64)
-    return labels_of(_answers(labeler, name, x, spec), spec.num_classes, agreement, threshold)
+    return labels_of(votes(labeler, name, x, spec), spec.num_classes, agreement, threshold)
 
 
-def votes(labeler: Labeler[Any], name: str, x: Tensor, spec: DataSpec, group: Tensor | None = None) -> Tensor:
-    """The votes (n, annotators) int64 on at least one image.
+def votes(labeler: Labeler[Any], name: str, x: Tensor, spec: DataSpec, group: Tensor | None = None) -> Answers:
+    """The votes on at least one image, and whose they are.
 
     Raises:
         WaitingForPeople: the labeler pends.
     """
-    return _answers(labeler, name, x, spec, group).votes
-
-
-def _answers(labeler: Labeler[Any], name: str, x: Tensor, spec: DataSpec, group: Tensor | None = None) -> Answers:
     group = torch.full((len(x),), -1) if group is None else group
     answer = labeler.label(LabelRequest(name, x, spec, group))
     if not isinstance(answer, Answers):
@@ -167,7 +187,7 @@ def ask_in_parts(
 
 
 def _answers_in_parts(labeler: Labeler[Any], name: str, images: ImageSet, spec: DataSpec) -> Answers:
-    given = [_answers(labeler, part, images.batch(rows)[0], spec) for part, rows in _parts(name, images, spec)]
+    given = [votes(labeler, part, images.batch(rows)[0], spec) for part, rows in _parts(name, images, spec)]
     sure = [answer.confidence for answer in given if answer.confidence is not None]
     return Answers(torch.cat([answer.votes for answer in given]), torch.cat(sure) if len(sure) == len(given) else None)
 
