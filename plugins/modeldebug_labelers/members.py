@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -34,10 +34,10 @@ class Members(nn.Module):
 
     temperature: Tensor
 
-    def __init__(self, config: MembersConfig, spec: DataSpec) -> None:
+    def __init__(self, config: MembersConfig, spec: DataSpec, given: Sequence[nn.Module] = ()) -> None:
         super().__init__()
-        self.members = nn.ModuleList(member_network(config, spec) for _ in range(config.members))
-        self.register_buffer("temperature", torch.ones(config.members))
+        self.members = nn.ModuleList(given or (member_network(config, spec) for _ in range(config.members)))
+        self.register_buffer("temperature", torch.ones(len(self.members)))
 
     def logits(self, x: Tensor) -> Tensor:
         """The calibrated logits (n, m, k) of each member."""
@@ -96,6 +96,14 @@ def _train(
         what=what,
         cosine=True,
     )
+
+
+def calibrate_members(members: Members, data: Splits, context: Context) -> None:
+    """Calibrate members that are trained already, in place, on the validation images."""
+    n = len(members.members)
+    for i, member in enumerate(members.eval().members):
+        members.temperature[i] = _calibrated(member, data, context.device, as_it_is)
+        context.progress((i + 1) / n, f"member {i + 1}/{n} calibrated")
 
 
 def _calibrated(member: nn.Module, data: Splits, device: torch.device, normalised: Normalise) -> Tensor:

@@ -1,0 +1,1 @@
+"""The labelling page: a small web server for the annotators of one run."""
