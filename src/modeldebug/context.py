@@ -17,7 +17,7 @@ class Checkpoint(Protocol):
     """Where a component may save what it has done, so that a killed stage goes on from there."""
 
     def load(self) -> Checkpointable | None: ...
-    def save(self, make: Callable[[], Checkpointable]) -> None: ...
+    def save(self, make: Callable[[], Checkpointable], *, now: bool = False) -> None: ...
 
 
 class NoCheckpoint:
@@ -26,7 +26,7 @@ class NoCheckpoint:
     def load(self) -> Checkpointable | None:
         return None
 
-    def save(self, make: Callable[[], Checkpointable]) -> None:
+    def save(self, make: Callable[[], Checkpointable], *, now: bool = False) -> None:
         return None
 
 
@@ -43,7 +43,7 @@ class Context:
         device: where networks run.
         progress: call it with the share that is done, in [0, 1], and a few words.
         checkpoint: `load()` gives what was saved before a kill, or None; `save(make)` calls `make` and stores
-            its result when enough time has passed since the last time.
+            its result when enough time has passed since the last time, or with `now=True` in any case.
 
     >>> Context.quiet(seed=0).device
     device(type='cpu')

@@ -311,9 +311,9 @@ class StageCheckpoint:
             return None
         return content["state"] if content.get("key") == self._key else None
 
-    def save(self, make: Callable[[], dict[str, object]]) -> None:
-        """Save what `make()` gives, at most every few seconds."""
-        if time.monotonic() - self._last < CHECKPOINT_SECONDS:
+    def save(self, make: Callable[[], dict[str, object]], *, now: bool = False) -> None:
+        """Save what `make()` gives, at most every few seconds, or now."""
+        if not now and time.monotonic() - self._last < CHECKPOINT_SECONDS:
             return
         buffer = io.BytesIO()
         torch.save({"key": self._key, "state": make()}, buffer)

@@ -147,17 +147,18 @@ def test_a_cluster_is_split_inside_where_its_failures_alone_form_several() -> No
     assert int((saved.tensors["assignment"] >= 0).sum()) == 100, "noise belongs to no part"
 
 
-def test_people_are_waited_for_in_each_round_and_the_bits_are_those_of_a_run_that_never_waited(tmp_path: Path) -> None:
-    def answered(*requests: str) -> dict[str, Any]:
-        folder = tmp_path / f"answers{len(requests)}"
-        folder.mkdir()
-        for request in requests:
-            (folder / request).touch()
-        return {"use": f"{rounds.__name__}:RoundByRound", "answered": str(folder)}
+def answered(folder: Path, *requests: str) -> dict[str, Any]:
+    """The settings of people who answer these requests at once."""
+    folder.mkdir()
+    for request in requests:
+        (folder / request).touch()
+    return {"use": f"{rounds.__name__}:RoundByRound", "answered": str(folder)}
 
+
+def test_people_are_waited_for_in_each_round_and_the_bits_are_those_of_a_run_that_never_waited(tmp_path: Path) -> None:
     at_once, waiting = tmp_path / "at-once", tmp_path / "waiting"
-    rounds.debug(at_once, labeler=answered("regions", "regions-2"))
-    labeler = answered()
+    rounds.debug(at_once, labeler=answered(tmp_path / "both", "regions", "regions-2"))
+    labeler = answered(tmp_path / "none")
     answers = Path(labeler["answered"])
     with pytest.raises(WaitingForPeople, match="16 images wait for labels"):
         rounds.debug(waiting, labeler=labeler)
@@ -173,6 +174,24 @@ def test_people_are_waited_for_in_each_round_and_the_bits_are_those_of_a_run_tha
     assert [request for request, _ in asked] == ["regions"] + ["regions", "regions-2"] * 3
     assert len({tuple(line) for line in asked}) == 2, "a request comes with the same images each time"
     assert bits(waiting) == bits(at_once)
+
+
+def test_people_are_asked_about_the_images_that_they_have_seen_though_the_decoder_rounds_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labeler, run, draw = answered(tmp_path / "none"), tmp_path / "run", Sampler.draw
+    with pytest.raises(WaitingForPeople):
+        rounds.debug(run, labeler=labeler)
+
+    def otherwise(self: Sampler, region: int, n: int, rng: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        z, x = draw(self, region, n, rng)
+        return z, (x + 0.01).clamp(max=1)
+
+    monkeypatch.setattr(Sampler, "draw", otherwise)
+    with pytest.raises(WaitingForPeople):
+        modeldebug.resume(run)
+    first, again = (Path(labeler["answered"]) / "asked").read_text().splitlines()
+    assert first == again
 
 
 def test_a_run_that_goes_on_after_its_regions_draws_from_the_parts_that_were_written(

@@ -1,7 +1,8 @@
 """Labelling in rounds: clusters are sampled and labelled; those that are mixed are split, and so are their parts.
 
 People may be waited for in each round; the stage is then done again from its beginning. So what is drawn for a region
-depends on the run's seed and on where the region is from, and on no other region.
+depends on the run's seed and on where the region is from, and on no other region. And what people were asked about is
+kept before they are: another device may round a pixel otherwise, and votes are for the images that were seen.
 """
 
 from __future__ import annotations
@@ -64,8 +65,9 @@ def label_regions(
     rounds: list[_Round] = []
     while True:
         done = sum(len(r.regions) for r in rounds)
-        number = len(rounds) + 1
-        found = _label(sampler, range(done, len(sampler)), number, labeler, classifier, failures, settings, seed)
+        number, regions = len(rounds) + 1, range(done, len(sampler))
+        z, x = _drawn(sampler, regions, number, context, n=settings.samples, seed=seed, keep=not labeler.is_program)
+        found = _label(sampler, regions, number, z, x, labeler, classifier, failures, settings)
         context.progress(number / settings.rounds, f"round {number}: {len(found.regions)} clusters labelled")
         divisions: list[Division] = []
         if settings.split != "none" and number < settings.rounds:
@@ -77,19 +79,34 @@ def label_regions(
         sampler = sampler.extended(divisions)
 
 
+def _drawn(
+    sampler: Sampler, regions: Sequence[int], number: int, context: Context, *, n: int, seed: int, keep: bool
+) -> tuple[Tensor, Tensor]:
+    """Codes and images of n samples of each region: those that were kept when the round was reached before, or new
+    ones, which are kept where that is asked for."""
+    kept: dict[str, Any] = context.checkpoint.load() or {}
+    codes, images = f"{number}/z", f"{number}/x"
+    if codes not in kept:
+        draw = sampler.draw_each(regions, n, lambda region: rng_for(seed, "samples", *sampler.path(region)))
+        kept |= {codes: draw[0], images: draw[1]}
+        if keep:
+            context.checkpoint.save(lambda: kept, now=True)
+    return kept[codes], kept[images]
+
+
 def _label(
     sampler: Sampler,
     regions: Sequence[int],
     number: int,
+    z: Tensor,
+    x: Tensor,
     labeler: Labeler[Any],
     classifier: Classifier,
     failures: Failures,
     settings: RegionsSection,
-    seed: int,
 ) -> _Round:
     """Label samples of some regions, in one request."""
     n, spec = settings.samples, classifier.spec
-    z, x = sampler.draw_each(regions, n, lambda region: rng_for(seed, "samples", *sampler.path(region)))
     predicted = classifier.probs(x).argmax(1)
     group = torch.tensor(regions).repeat_interleave(n)
     request = "regions" if number == 1 else f"regions-{number}"
