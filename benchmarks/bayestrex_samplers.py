@@ -39,9 +39,9 @@ SIGMA = 0.05
 TARGET = Target("ambiguous", (4, 9), (0.5, 0.5))
 QUICK: Settings = {
     "dataset": {"limit": 1500, "validation": 150},
-    "classifier": {"epochs": 2},
-    "generator": {"epochs": 5},
-    "report": {"tsne": 0, "draws": 50, "images": 4, "maps": 0},
+    "classifier": {"epochs": 1},
+    "generator": {"epochs": 3},
+    "report": {"tsne": 0, "draws": 10, "images": 2, "maps": 0},
 }
 
 

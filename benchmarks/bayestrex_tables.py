@@ -43,10 +43,11 @@ KNOWN = {"mnist": (0, 1, 3, 6, 9), "fashion-mnist": (2, 3, 5, 6, 9)}  # classes 
 SIGMA, SMALL = 0.05, 0.01  # the paper's; and one for confidences closer to the target than its posterior has them
 QUICK: Settings = {
     "dataset": {"limit": 1500, "validation": 150},
-    "classifier": {"epochs": 2},
-    "generator": {"epochs": 3},
-    "searcher": {"populations": 2, "particles": 16, "pool": 512, "crowd": 16, "moves": 1, "stages": 4},
-    "report": {"tsne": 0, "draws": 50, "images": 4, "maps": 0},
+    "classifier": {"epochs": 1},
+    "generator": {"epochs": 2},
+    "searcher": {"populations": 2, "particles": 8, "pool": 128, "crowd": 8, "moves": 1, "stages": 2},
+    "report": {"tsne": 0, "draws": 10, "images": 2, "maps": 0},
+    "run": {"batch_size": 32},
 }
 GAN: Settings = {"searcher": {"populations": 2, "particles": 64, "pool": 16_384, "moves": 4}}  # its images take longer
 QUICK_GAN: Settings = {"generator": {"inverter_steps": 10, "refine": 0}, "searcher": QUICK["searcher"]}

@@ -83,7 +83,7 @@ def main() -> None:
         settings={
             "dataset": {"names": CLASSES},
             "classifier": {"mean": MEAN, "std": STD},  # modeldebug hands out images in [0, 1]
-            "generator": {"epochs": 120},
+            "generator": {"epochs": 60},
             "searcher": {"scale": 3.0},
             "regions": {"samples": 32},
             "correction": {"draws": 128},

@@ -14,6 +14,7 @@ from .conftest import Invoke
 
 LIGHT = [
     ["--help"],
+    ["label", "--help"],
     ["--version"],
     ["plugins", "list"],
     ["plugins", "info", "defuse"],
@@ -50,7 +51,7 @@ def test_without_arguments_the_program_shows_its_help_and_exit_codes(invoke: Inv
 @pytest.mark.parametrize(
     "arguments",
     [
-        *LIGHT[:1],
+        *LIGHT[:2],
         ["run", "--help"],
         ["resume", "--help"],
         ["plugins", "list"],

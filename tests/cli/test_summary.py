@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from modeldebug.cli.console import LiveConsole, PlainConsole, make_console
-from modeldebug.cli.summary import intervals, next_steps, summarise
+from modeldebug.cli.summary import controls, intervals, next_steps, summarise
 from modeldebug.cli.words import stage_result
 from modeldebug.events import Event
 
@@ -21,13 +21,19 @@ def auditor(**changes: Any) -> dict[str, Any]:
     }  # fmt: skip
 
 
+SPLITS = {
+    "mode": "expected", "mixed": 4, "split": 3, "parts": 12, "kept": 2, "purity_before": 0.66, "purity_after": 0.934,
+    "rounds": [],
+}  # fmt: skip
+
+
 def results(**changes: Any) -> dict[str, Any]:
     """The results of a run that found and fixed something."""
     search = {
         "queries": 1000, "guide_queries": None, "origins": 90, "found": 50, "failures": 40, "distinct_origins": 12,
         "failing": 60, "without_origin": 0, "without_code": 0, "considered": 90, "screening_queries": 0,
         "stopped": None, "targets": None,
-        "genuine": 20, "third_class": 4, "drift": 12, "abstained": 4, "genuine_origins": 9,
+        "genuine": 20, "third_class": 4, "drift": 12, "abstained": 4, "genuine_origins": 9, "judged": 40,
         "shares": {
             "genuine": {"share": 0.5, "low": 0.312, "high": 0.688},
             "third_class": {"share": 0.1, "low": 0.0, "high": 0.2},
@@ -43,6 +49,8 @@ def results(**changes: Any) -> dict[str, Any]:
         "region_purity": 0.91,
         "clusters": 9,
         "regions": 5,
+        "splits": SPLITS | {"mixed": 0, "split": 0, "parts": 0, "kept": 0},
+        "regions_judged": 5,
         "regions_disputed": 0,
         "regions_of_one_image": 0,
         "search": search,
@@ -73,6 +81,7 @@ UNKNOWN = {
 NOTHING = dict.fromkeys(("before", "after", "control", "failures_alone"))
 SKIPPED = {
     "regions": 0,
+    "regions_judged": 0,
     "regions_disputed": 0,
     "regions_of_one_image": 0,
     "region_purity": None,
@@ -84,7 +93,17 @@ SKIPPED = {
 
 def found_nothing(**search: Any) -> dict[str, Any]:
     """The results of a run whose search proposed nothing."""
-    none = ("found", "failing", "failures", "genuine", "third_class", "drift", "abstained", "distinct_origins")
+    none = (
+        "found",
+        "failing",
+        "failures",
+        "judged",
+        "genuine",
+        "third_class",
+        "drift",
+        "abstained",
+        "distinct_origins",
+    )
     found = results()["search"] | dict.fromkeys(none, 0) | {"shares": UNKNOWN} | search
     return results(**SKIPPED, search=found, clusters=0, correction_skipped="no failures were found")
 
@@ -110,7 +129,10 @@ def test_a_good_run_is_told_in_numbers() -> None:
         "threshold 0.91 for at most 0.5 % errors on validation images"
     )
     assert "agreement" not in facts
-    assert facts["regions"] == "5 kept of 9 clusters, mean purity 0.91"
+    assert facts["regions"] == (
+        "5 kept of 9 clusters, mean purity 0.91 by the labels of an oracle that is wrong on 1.0 % of its answers on "
+        "real test images"
+    )
     assert facts["lambda"] == "0.1"
 
 
@@ -121,7 +143,10 @@ def test_a_good_run_is_told_in_numbers() -> None:
         ({"threshold": None}, "no threshold: it does not say how sure it is"),
         ({"threshold": None, "error_rate": None, "reached": None}, "no threshold: it abstains by its votes alone"),
         ({"error": None, "abstained": 1.0}, "answers none of the test images"),
-        ({"program": False, "error": None, "abstained": None}, "no program: no threshold, and not measured"),
+        (
+            {"program": False, "error": None, "abstained": None},
+            "people: believed as they answer, not measured on test images",
+        ),
     ],
 )
 def test_how_an_auditor_came_to_abstain_is_said(changed: dict[str, Any], words: str) -> None:
@@ -130,12 +155,18 @@ def test_how_an_auditor_came_to_abstain_is_said(changed: dict[str, Any], words: 
 
 
 def test_several_auditors_are_shown_with_their_agreement() -> None:
-    pair = {"auditors": ["auditor", "auditor_2"], "judgement": 0.912, "label": 0.97, "both_answer": 31}
+    pair = {
+        "auditors": ["auditor", "auditor_2"],
+        "judgement": 0.912,
+        "label": 0.97,
+        "both_answer": 31,
+        "both_asked": 40,
+    }
     both = [auditor(), auditor(role="auditor_2", error=0.031)]
     facts = dict(summarise(results(auditors=both, auditor_agreement=[pair])).facts)
     assert "wrong on 2.0 %" in facts["auditor"]
     assert "wrong on 3.1 %" in facts["auditor_2"]
-    assert facts["agreement"].startswith("auditor and second auditor judge 91.2 % of the failures alike")
+    assert facts["agreement"].startswith("auditor and second auditor judge 91.2 % of 40 failures alike")
     assert facts["agreement"].endswith("where both answer (31) 97.0 % get the same label")
 
 
@@ -192,13 +223,16 @@ def test_failures_without_an_origin_are_called_what_they_are() -> None:
 
     plain, basis = found(without_origin=40, without_code=40, distinct_origins=0)
     assert plain.endswith("40 kept, all of them plain images")
-    assert basis == "95 %: interval by bootstrap over single failures, since none was made from a training image"
+    wrong = "; the auditor is wrong on 2.0 % of its answers on test images"
+    assert (
+        basis == "95 %: interval by bootstrap over single failures, since none was made from a training image" + wrong
+    )
     assert found(without_origin=40, distinct_origins=0)[0].endswith("40 kept, all of them draws from the prior")
     mixed, basis = found(without_origin=10, without_code=3)
     assert mixed.endswith("40 kept, from 12 of 90 training images; 7 draws from the prior and 3 plain images")
     assert basis is not None
-    assert basis.endswith("each with all its failures, and failures made from none, each by itself")
-    assert found()[1] == "95 %: interval by bootstrap over training images, each with all its failures"
+    assert basis.endswith("each with all its failures, and failures made from none, each by itself" + wrong)
+    assert found()[1] == "95 %: interval by bootstrap over training images, each with all its failures" + wrong
     assert intervals(found_nothing()) is None
 
 
@@ -210,7 +244,7 @@ def test_no_region_is_a_good_outcome_but_not_where_generator_or_oracle_are_to_bl
 
 
 def test_what_was_not_measured_is_a_dash_with_its_reason() -> None:
-    unjudged = results()["search"] | dict.fromkeys(("genuine", "third_class", "drift", "abstained"))
+    unjudged = results()["search"] | dict.fromkeys(("judged", "genuine", "third_class", "drift", "abstained"))
     unknown = {"reconstruction_accuracy": {"classifier": None, "oracle": None}, "auditors": []}
     summary = summarise(results(search=unjudged | {"shares": UNKNOWN}, **unknown))
     assert {row[1:3] for row in summary.failures} == {("-", "-")}
@@ -220,15 +254,29 @@ def test_what_was_not_measured_is_a_dash_with_its_reason() -> None:
 
 
 def test_regions_that_are_open_to_doubt_are_counted() -> None:
-    def regions(disputed: int | None, of_one_image: int) -> str:
-        changed = results(regions_disputed=disputed, regions_of_one_image=of_one_image)
+    def regions(disputed: int | None, of_one_image: int, unjudged: int = 0) -> str:
+        judged = None if disputed is None else 5 - unjudged
+        changed = results(regions_judged=judged, regions_disputed=disputed, regions_of_one_image=of_one_image)
         return dict(summarise(changed).facts)["regions"]
 
-    kept = "5 kept of 9 clusters, mean purity 0.91"
+    kept = regions(0, 0)
+    assert ";" not in kept
     assert regions(2, 4) == f"{kept}; 2 disputed by the auditor, 4 from one training image"
     assert regions(1, 0) == f"{kept}; 1 disputed by the auditor"
     assert regions(None, 3) == f"{kept}; 3 from one training image"  # without an auditor nobody disputes
     assert regions(None, 0) == kept
+    assert regions(1, 2, unjudged=3) == (
+        f"{kept}; 1 disputed by the auditor, 3 without a judged failure, 2 from one training image"
+    )
+
+
+def test_clusters_that_were_split_are_told_with_what_became_of_their_parts() -> None:
+    told = dict(summarise(results(splits=SPLITS)).facts)
+    assert told["regions"].startswith("5 kept of 9 clusters and 12 parts of split ones, mean purity 0.91")
+    assert told["splits"] == ("4 of 9 clusters mixed, 3 of them split; of 12 parts 2 kept; median purity 0.66 -> 0.93")
+    aside = SPLITS | {"mode": "none", "split": 0, "parts": 0, "kept": 0}
+    assert dict(summarise(results(splits=aside)).facts)["splits"] == "4 of 9 clusters mixed: set aside"
+    assert "splits" not in dict(summarise(results()).facts)
 
 
 def test_the_preset_says_when_to_take_it() -> None:
@@ -245,7 +293,8 @@ def test_a_summary_is_not_wider_than_eighty_columns(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    told = results(clusters=45, regions=11, regions_disputed=2, regions_of_one_image=4)
+    doubtful = {"regions_judged": 11, "regions_disputed": 2, "regions_of_one_image": 4}
+    told = results(clusters=45, regions=11, splits=SPLITS, **doubtful)
     with PlainConsole(quiet=False) as console:
         console.finish(Path("runs/x"), told)
     shown = capsys.readouterr().out
@@ -325,3 +374,33 @@ def test_targets_that_a_run_did_not_reach_are_named() -> None:
         assert dict(summarise(results(search=search | {"targets": targets})).facts)["targets"] == said
     found = search | {"queries": 10, "targets": [one, other]}
     assert stage_result("search", found).endswith("; 1 of 2 targets reached")
+
+
+def test_shares_of_a_sample_that_people_judged_are_said_to_be_of_it() -> None:
+    people = auditor(program=False, error_rate=None, threshold=None, error=None, abstained=None)
+    told = results(search=results()["search"] | {"failures": 1040}, auditors=[people])
+    assert intervals(told) == (
+        "shares: of the 40 failures that people judged, drawn at random from 1,040; "
+        "95 %: interval by bootstrap over training images, each with all its failures"
+    )
+    *kinds, unasked = summarise(told).failures
+    assert [row[1] for row in kinds] == ["20", "4", "12", "4"]
+    assert unasked == ("not asked", "1,000", "-", "people judged a random sample")
+    assert "not asked" not in {row[0] for row in summarise(results()).failures}
+
+
+def test_region_accuracy_stands_beside_the_error_of_who_labelled_the_regions() -> None:
+    said = controls(results())
+    assert said is not None
+    assert said.endswith("regions: labelled by an oracle that is wrong on 1.0 % of its answers on real test images")
+    by_people = controls(results(oracle_accuracy=None, oracle_abstained=None))
+    assert by_people is not None
+    assert by_people.endswith("regions: labelled by people")
+    assert controls(results(**SKIPPED, correction_skipped="no cluster was kept as a region")) is None
+
+
+def test_a_sample_that_was_judged_is_told_when_the_stage_ends() -> None:
+    shares = {kind: {"share": 0.25, "low": 0.1, "high": 0.4} for kind in UNKNOWN}
+    info = {"auditors": {"auditor": {}}, "shares": shares, "judged": 200, "not_asked": 1400}
+    assert stage_result("audit", info).endswith("abstained 25.0 %; of 200 judged, 1,400 not asked about")
+    assert stage_result("audit", info | {"not_asked": 0}).endswith("abstained 25.0 %")

@@ -33,7 +33,9 @@ def flat(value, prefix=""):
 
 
 def commands(group):
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from (f"{name} {inner}" for inner in commands(command))
         else:

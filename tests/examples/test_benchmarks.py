@@ -1,14 +1,17 @@
-"""The benchmarks on complete data sets run as they stand, on small files in MNIST's format."""
+"""The benchmarks on complete data sets run as they stand, on small files in MNIST's format.
+
+They run in the tests' own process, since importing everything again would take longer than some of them.
+"""
 
 import argparse
 import gzip
+import importlib
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 from sklearn.datasets import load_digits
 
@@ -22,53 +25,52 @@ YIELDS = (
     "yield_ratio", "genuine_share_best_weak",
 )  # fmt: skip
 SMALL = (
-    "dataset.validation=150", "classifier.epochs=2", "generator.epochs=6", "clusterer.components=4",
+    "dataset.validation=60", "classifier.epochs=2", "generator.epochs=6", "clusterer.components=4",
     "labeler.members=1", "labeler.epochs=3", "labeler.confidence=0.0", "auditor.members=1", "auditor.epochs=1",
     "corrector.lambdas=[1.0]", "corrector.epochs=1", "regions.samples=8", "regions.min_purity=0.3", "regions.rho=0.05",
     "correction.draws=8", "report.tsne=0", "run.threads=1",
 )  # fmt: skip
 
 
-def write_digits(folder, n_train=600):
+def write_digits(folder, n_train, n_test):
     """scikit-learn's digits in the four files of MNIST."""
-    digits = load_digits()
+    digits, n = load_digits(), n_train + n_test
     pictures = [
-        np.asarray(Image.fromarray((16 * d).clip(0, 255).astype(np.uint8)).resize((28, 28)))
-        for d in digits.images[:750]
+        np.asarray(Image.fromarray((16 * d).clip(0, 255).astype(np.uint8)).resize((28, 28))) for d in digits.images[:n]
     ]
-    for part, rows in (("train", slice(n_train)), ("t10k", slice(n_train, 750))):
+    for part, rows in (("train", slice(n_train)), ("t10k", slice(n_train, n))):
         for kind, array in (("images", np.stack(pictures[rows])), ("labels", digits.target[rows].astype(np.uint8))):
             header = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4) for n in array.shape)
             name = f"{part}-{kind}-idx{array.ndim}-ubyte.gz"
             (folder / name).write_bytes(gzip.compress(header + array.tobytes()))
 
 
-def test_the_papers_table_has_every_figure_of_every_pipeline(tmp_path):
-    write_digits(tmp_path)
-    out = tmp_path / "figures.json"
-    settings = [part for assignment in SMALL for part in ("--set", assignment)]
-    done = subprocess.run(
-        [
-            sys.executable,
-            BENCHMARKS / "paper_defuse.py",
-            "--quick",
-            "--root",
-            ".",
-            "--json",
-            out,
-            "--keep",
-            ".",
-            *settings,
-        ],
-        cwd=tmp_path,
-        env=os.environ,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    written = json.loads(out.read_text())
+def settings(assignments):
+    """As options of a benchmark."""
+    return [part for assignment in assignments for part in ("--set", assignment)]
+
+
+@pytest.fixture
+def benchmark(tmp_path, monkeypatch, capsys):
+    """Run a benchmark in a folder of its own, with the figures written to `out.json`; those, and what it printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    known = set(sys.modules)
+
+    def run(name, *options):
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", "--quick", "--json", "out.json", *options])
+        importlib.import_module(name).main()
+        return json.loads(Path("out.json").read_text()), capsys.readouterr().out
+
+    yield run
+    for name in set(sys.modules) - known:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(BENCHMARKS)):
+            del sys.modules[name]
+
+
+def test_the_papers_table_has_every_figure_of_every_pipeline(tmp_path, benchmark):
+    write_digits(tmp_path, 240, 60)
+    written, printed = benchmark("paper_defuse", "--root", ".", "--keep", ".", *settings(SMALL))
     assert set(FIGURES) <= set(written["figures"])
     assert written["settings"]["presets"]["centred"] == "defuse-mnist"
     assert written["settings"]["presets"]["conditional"] == "defuse-conditional-mnist"
@@ -80,29 +82,19 @@ def test_the_papers_table_has_every_figure_of_every_pipeline(tmp_path):
     for noise, expected in (("centred", (True, 3.0)), ("literal", (False, 1.0))):
         searcher = json.loads((tmp_path / f"mnist-{noise}/manifest.json").read_text())["config"]["searcher"]
         assert (searcher["center"], searcher["scale"]) == expected
-    header, *table = [line.split() for line in done.stdout.splitlines() if line.startswith((" " * 32, "regions  "))][:2]
+    header, *table = [line.split() for line in printed.splitlines() if line.startswith((" " * 32, "regions  "))][:2]
     assert header == ["paper", "centred", "literal", "conditional"]
     regions = [str(row["regions"]) for row in (centred, literal, conditional)]
     assert table == [["regions", "19", *regions]]
 
 
-def test_the_yields_of_all_searches_are_measured_on_the_same_origins(tmp_path):
-    write_digits(tmp_path)
-    out, grid = tmp_path / "figures.json", tmp_path / "grid.png"
-    command = [sys.executable, BENCHMARKS / "search_yield.py", "--quick", "--root", ".", "--origins", "60"]
-    command += ["--set", "dataset.validation=150", "--set", "run.threads=1"]
-    command += ["--row", "cvae, reconstruct", "--row", "cvae, margin"]
-    done = subprocess.run(
-        [*command, "--json", out, "--grid", grid, "--keep", "kept"],
-        cwd=tmp_path,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
+def test_the_yields_of_all_searches_are_measured_on_the_same_origins(tmp_path, benchmark):
+    write_digits(tmp_path, 600, 150)
+    rows = ("--row", "cvae, reconstruct", "--row", "cvae, margin")
+    small = settings(("dataset.validation=150", "run.threads=1"))
+    written, _ = benchmark(
+        "search_yield", "--root", ".", "--origins", "60", *small, *rows, "--grid", "grid.png", "--keep", "kept"
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    written = json.loads(out.read_text())
     rows = {row["name"]: row for row in written["rows"]}
     assert set(YIELDS) == set(written["figures"])
     assert written["figures"]["distinct_per_1k_best"] == rows["cvae, best"]["distinct_per_1k"]
@@ -110,7 +102,7 @@ def test_the_yields_of_all_searches_are_measured_on_the_same_origins(tmp_path):
     searched = [row for name, row in rows.items() if name.startswith("cvae") and "weak" not in name]
     assert len({row["origins"] for row in searched if row["name"] != "cvae, reconstruct"}) == 1, "the same origins"
     assert rows["cvae, margin"]["queries"] > rows["cvae, reconstruct"]["queries"] == 60
-    assert grid.stat().st_size > 1000
+    assert Path("grid.png").stat().st_size > 1000
     assert "cvae, margin, guided" not in rows
 
 
@@ -124,25 +116,9 @@ LEARNT = (
 )  # fmt: skip
 
 
-def quick(script, folder, *options):
-    """What a benchmark writes and prints on the small files, with `--quick`."""
-    write_digits(folder)
-    where = ["--root", ".", "--json", "out.json", "--keep", "kept"]
-    done = subprocess.run(
-        [sys.executable, BENCHMARKS / script, "--quick", *where, *options],
-        cwd=folder,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return json.loads((folder / "out.json").read_text()), done.stdout
-
-
-def test_samplers_are_measured_on_one_posterior(tmp_path):
-    written, printed = quick("bayestrex_samplers.py", tmp_path)
+def test_samplers_are_measured_on_one_posterior(tmp_path, benchmark):
+    write_digits(tmp_path, 300, 80)
+    written, printed = benchmark("bayestrex_samplers", "--root", ".", "--keep", "kept")
     assert set(SAMPLERS) <= set(written["figures"])
     measured = written["samplers"]
     assert set(measured) == {"nuts", "hmc", "smc"}
@@ -155,19 +131,21 @@ def test_samplers_are_measured_on_one_posterior(tmp_path):
     assert "reference:" in printed
 
 
-def test_tables_of_bayestrex_with_one_generator_are_measured(tmp_path):
+def test_tables_of_bayestrex_with_one_generator_are_measured(tmp_path, benchmark):
+    write_digits(tmp_path, 300, 80)
     parts = "ambiguous,confident,graded,uniform,novel,kl"
-    written, printed = quick("bayestrex_tables.py", tmp_path, "--parts", parts)
+    written, printed = benchmark("bayestrex_tables", "--root", ".", "--keep", "kept", "--parts", parts)
     assert set(TABLES) <= set(written["figures"])
-    assert written["figures"]["ambiguous_samples_min"] == 2 * 16
+    assert written["figures"]["ambiguous_samples_min"] == 2 * 8
     assert (tmp_path / "kept/novel/stages/generator.json").exists()
     assert "the classifier knows 0, 1, 3, 6, 9" in printed
     config = json.loads((tmp_path / "kept/kl/manifest.json").read_text())["config"]
     assert config["classifier"]["use"] == "python:_Network"
 
 
-def test_tables_of_bayestrex_with_other_generators_are_measured(tmp_path):
-    written, printed = quick("bayestrex_tables.py", tmp_path, "--parts", "excluded,gan")
+def test_tables_of_bayestrex_with_other_generators_are_measured(tmp_path, benchmark):
+    write_digits(tmp_path, 300, 80)
+    written, printed = benchmark("bayestrex_tables", "--root", ".", "--keep", "kept", "--parts", "excluded,gan")
     figures, lines = written["figures"], printed.splitlines()
     assert set(LEARNT) <= set(figures)
     assert len([line for line in lines if line.startswith("  class-excluded:")]) == 10
@@ -179,6 +157,21 @@ def test_tables_of_bayestrex_with_other_generators_are_measured(tmp_path):
     assert one == other, "the DCGAN is trained once"
 
 
+def test_what_splitting_does_to_purity_is_measured_on_one_search(tmp_path, benchmark):
+    written, printed = benchmark("purity", "--keep", "kept")
+    rows, figures = written["rows"], written["figures"]
+    searches = {file.read_bytes() for file in tmp_path.glob("kept/*/stages/search.safetensors")}
+    assert (len(rows), len(searches)) == (5, 1), "one search for all"
+    assert all(row["labelled"] == row["clusters"] for name, row in rows.items() if name.endswith("none"))
+    none, split = rows["within=all, split none"], rows["within=all, split expected"]
+    assert none["mixed"] > 0
+    assert split["split"] > 0
+    assert split["labelled"] == sum(found["labelled"] for found in split["rounds"]) > split["clusters"]
+    assert figures["purity_all_expected"] == split["purity"] > none["purity"]
+    assert 0 < split["in_kept"] <= 1
+    assert printed.count("within=") == 5
+
+
 def test_a_figure_that_was_not_measured_is_null_and_a_dash(tmp_path, capsys, monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
     from figures import known, lowest, publish, ratio
@@ -187,3 +180,13 @@ def test_a_figure_that_was_not_measured_is_null_and_a_dash(tmp_path, capsys, mon
     publish({**figures, "e": known(float("nan"))}, argparse.Namespace(json=tmp_path / "out.json"))
     assert json.loads((tmp_path / "out.json").read_text())["figures"] == dict.fromkeys("abde") | {"c": 0.2}
     assert [line.split()[1] for line in capsys.readouterr().out.splitlines()] == ["-", "-", "0.2", "-", "-"]
+
+
+def test_votes_needed_is_a_table_of_both_ways_to_count(benchmark):
+    written, printed = benchmark("votes_needed")
+    figures = written["figures"]
+    assert printed.count("| annotators | 0.7, majority | 0.7, one-coin |") == 2
+    assert len(figures) == 2 * 3 * 3 * 2
+    of_three = {(f["accuracy"], f["aggregate"]): f for f in figures if (f["annotators"], f["spread"]) == (3, 0.0)}
+    assert of_three[0.9, "majority"]["right"] > of_three[0.7, "majority"]["right"]
+    assert of_three[0.9, "majority"]["abstained"] < of_three[0.7, "majority"]["abstained"]

@@ -16,7 +16,8 @@ from typing import Any
 
 import click
 
-from ..errors import InputError, ModelDebugError
+from ..errors import InputError, ModelDebugError, WaitingForPeople
+from .commands import offers
 
 FAULT, INTERRUPTED = 1, 130
 LABELS = 12  # columns before the text in an error's lines
@@ -24,7 +25,30 @@ _RUN = "modeldebug.run"  # where the run folder of this call is kept in click's 
 
 
 class Program(click.Group):
-    """A group whose commands end with modeldebug's messages and exit codes."""
+    """A group whose commands, its own and those of plugins, end with modeldebug's messages and exit codes."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *self._of_plugins()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        own = super().get_command(ctx, cmd_name)
+        if own is not None:
+            return own
+        offer = offers().get(cmd_name)
+        return None if offer is None else offer.command()
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        names = self.list_commands(ctx)
+        limit = formatter.width - 6 - max(map(len, names))
+        for heading, listed in (("Commands", super().list_commands(ctx)), ("Commands of plugins", self._of_plugins())):
+            found = [(name, command) for name in listed if (command := self.get_command(ctx, name)) is not None]
+            rows = [(name, _one_line(command, limit)) for name, command in found if not command.hidden]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+    def _of_plugins(self) -> list[str]:
+        return [name for name in offers() if name not in self.commands]
 
     def invoke(self, ctx: click.Context) -> Any:
         log = _Memory()
@@ -43,7 +67,7 @@ class Program(click.Group):
             tell("Interrupted.", _how_to_go_on(ctx))
             ctx.exit(INTERRUPTED)
         except ModelDebugError as error:
-            _tell_error(error, log.place(run_of(ctx)))
+            _tell_error(error, log.place(run_of(ctx)), then=_then(ctx, error))
             ctx.exit(error.exit_code)
         except Exception as error:
             if type(error).__name__ == "OutOfMemoryError":  # torch's, named so that torch need not be imported
@@ -57,6 +81,10 @@ class Program(click.Group):
             ctx.exit(FAULT)
         finally:
             logger.removeHandler(log)
+
+
+def _one_line(command: click.Command, limit: int) -> str:
+    return textwrap.shorten(command.get_short_help_str(limit), limit, placeholder="...")
 
 
 def works_on(path: Path) -> None:
@@ -82,8 +110,10 @@ def _wrapped(line: str, width: int) -> str:
     return textwrap.fill(line, width, subsequent_indent=hang, break_long_words=False, break_on_hyphens=False)
 
 
-def _tell_error(error: ModelDebugError, log: Path | None) -> None:
+def _tell_error(error: ModelDebugError, log: Path | None, then: str | None = None) -> None:
     first, *rest = str(error).splitlines()
+    if then is not None:
+        rest.append(f"  then:     {then}")
     if log is not None:
         rest.append(f"  log:      {log}")
     tell(f"Error: {first}" if isinstance(error, InputError) else first, "\n".join(rest))
@@ -92,6 +122,14 @@ def _tell_error(error: ModelDebugError, log: Path | None) -> None:
 def _how_to_go_on(ctx: click.Context) -> str:
     path = run_of(ctx)
     return f"What was finished is kept; go on with: modeldebug resume {path}" if path is not None else ""
+
+
+def _then(ctx: click.Context, error: ModelDebugError) -> str | None:
+    """What to type once people have answered, where they are waited for and it is not what they are to type anyway."""
+    path = run_of(ctx)
+    if path is None or not isinstance(error, WaitingForPeople) or "modeldebug resume" in (error.fix or ""):
+        return None
+    return f"modeldebug resume {path}"
 
 
 def _out_of_memory(error: Exception) -> InputError:
