@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from pathlib import Path
 from modeldebug import DataError
 
 from .ballots import NONE
+
+Columns = Mapping[str, Mapping[str, int]]  # of each annotator, the answers that are known, by the image's name
 
 NOTHING = "none of the above"
 MOST = 5  # problems that are told at once
@@ -77,7 +80,7 @@ def checked(
     seen: dict[tuple[str, str], Given] = {}
     problems = []
     for one in given:
-        before = seen.setdefault((one.annotator, one.image), one)
+        before = seen.setdefault((one.annotator.casefold(), one.image), one)
         if one.image not in images:
             problems.append(f"{one.where}: no image '{one.image}' is asked about")
         elif before is not one:
@@ -93,6 +96,6 @@ def checked(
             f"answers in {file} cannot be taken in",
             got="; ".join(problems[:MOST]) + more,
             expected="one answer of each annotator to an image, a class or 'none'",
-            fix=f"correct the file, and go on: modeldebug resume {file.parents[2]}",
+            fix=f"correct the file, and go on: modeldebug resume {shlex.quote(str(file.parents[2]))}",
         )
     return found

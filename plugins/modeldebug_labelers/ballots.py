@@ -9,7 +9,7 @@ images are put in once, and asked again under the same id they find the votes th
         for asked in ballots.upcoming(ann, limit=1):
             show(ballots.image(asked.id))
             ballots.vote(ann, {asked.id: 1}, way="terminal")  # a class, or NONE; on disk when this returns
-        ballots.waiting("regions")  # images that have too few votes
+        ballots.finish("regions")  # images that have too few votes; if there are none, it is closed
         ballots.table("regions")  # names of the annotators, and a row of answers for each row of the request
 
 An image is known by what it shows (`Question.digest`) within its request: after `--redo` other images come under the
@@ -20,12 +20,16 @@ shown; those of others are not. An image has enough votes with the number that i
 there are annotators, if those are fewer. Who was invited last (`invite`), or came of himself since (`join`), is an
 annotator; votes of former ones count on.
 
+A request that is answered is closed when the run goes on with its votes: they change no more, and whoever joins later
+is not waited for. When the run comes by again, on its way to a later request, it reads them and leaves that one open.
+
 Nothing here imports torch or numpy, so that a server starts fast. Several processes and threads may share a file.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import sqlite3
 import threading
 import time
@@ -37,14 +41,15 @@ from typing import Any, Self
 
 from modeldebug import InputError, RunFolderError
 
+from . import ballots_steps as steps
 from .ballots_schema import SCHEMA, VERSION
+from .ballots_steps import PRIME
 from .questions import NONE, NOT_ASKED, Asked, NotAskedError, Question, Tally
 
 __all__ = ["NONE", "NOT_ASKED", "Asked", "Ballots", "NotAskedError", "Question", "Tally"]
 
 FILE = "votes.sqlite"
 BUSY_SECONDS = 30  # to wait for another process that writes
-_PRIME = 2**31 - 1  # orders are products modulo it: SQLite's integers have 64 bits
 
 
 class Ballots:
@@ -101,8 +106,12 @@ class Ballots:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: what is written inside is on disk, as a whole, when it ends; after an exception none of it."""
+        """A transaction: what is written inside is on disk, as a whole, when it ends; after an exception none of it.
+        One inside of another is a part of it."""
         with self._lock:
+            if self._connection.in_transaction:
+                yield self._connection
+                return
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -129,7 +138,7 @@ class Ballots:
 
     # what is asked
 
-    def put(self, request: str, questions: Sequence[Question], *, classes: Sequence[str], needed: int) -> None:
+    def put(self, request: str, questions: Sequence[Question], *, classes: Sequence[str], needed: int) -> bool:
         """Ask about images, one for each row of a request, instead of what was asked before under its id.
 
         From now on this is the open request. Two rows that show the same are one image.
@@ -137,28 +146,45 @@ class Ballots:
         Args:
             classes: their names; answers are positions in it.
             needed: votes that make enough.
+
+        Returns:
+            Whether it is open: False if a later one is, and this one is closed with the same images.
         """
+        images = [(_with_classes(question.digest, classes), question) for question in questions]
+        rows = [(row, image.group, request, digest) for row, (digest, image) in enumerate(images)]
         with self.writing() as connection:
+            same = steps.is_same(connection, request, needed, rows)
+            if same and self.read("SELECT 1 FROM requests WHERE id = ? AND closed AND NOT open", request):
+                return False
             connection.execute("DELETE FROM classes")
             connection.executemany("INSERT INTO classes VALUES (?, ?)", enumerate(classes))
             connection.execute(
-                "INSERT INTO requests VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET needed = excluded.needed",
-                (request, needed),
+                "INSERT INTO requests VALUES (?, ?, 1, 0, NULL) ON CONFLICT DO UPDATE "
+                "SET needed = excluded.needed, closed = 0, enough = iif(?, enough, NULL)",
+                (request, needed, same),
             )
             connection.execute("UPDATE requests SET open = (id = ?)", (request,))
             connection.execute("DELETE FROM asked WHERE request = ?", (request,))
-            for row, question in enumerate(questions):
-                digest = _with_classes(question.digest, classes)
-                mix = int(digest[:8], 16) % (_PRIME - 1) + 1
+            for digest, image in sorted(dict(images).items()):  # numbers are seen, and rows come cluster by cluster
+                mix = int(digest[:8], 16) % (PRIME - 1) + 1
                 connection.execute(
                     "INSERT INTO questions (request, digest, mix, width, height, png) VALUES (?, ?, ?, ?, ?, ?) "
                     "ON CONFLICT DO NOTHING",
-                    (request, digest, mix, question.width, question.height, question.png),
+                    (request, digest, mix, image.width, image.height, image.png),
                 )
-                connection.execute(
-                    "INSERT INTO asked SELECT ?, ?, id, ? FROM questions WHERE request = ? AND digest = ?",
-                    (request, row, question.group, request, digest),
-                )
+            connection.executemany(
+                "INSERT INTO asked SELECT request, ?, id, ? FROM questions WHERE request = ? AND digest = ?", rows
+            )
+            return True
+
+    def finish(self, request: str) -> int:
+        """How many images of a request have too few votes; if none has, it is closed."""
+        with self.writing() as connection:
+            waiting = self.waiting(request)
+            if not waiting:
+                enough = "(SELECT max(needed) FROM images WHERE request = requests.id)"
+                connection.execute(f"UPDATE requests SET closed = 1, enough = {enough} WHERE id = ?", (request,))
+            return waiting
 
     def classes(self) -> tuple[str, ...]:
         """The names of the classes to choose from."""
@@ -188,19 +214,21 @@ class Ballots:
         """
         seed = self.read("SELECT seed FROM annotators WHERE id = ?", annotator)[0][0]
         return self._asked(
-            f"WHERE answer IS NULL AND votes < needed ORDER BY (mix * ?) % {_PRIME}, id LIMIT ?", annotator, seed, limit
+            f"WHERE answer IS NULL AND votes < needed ORDER BY (mix * ?) % {PRIME}, id LIMIT ?", annotator, seed, limit
         )
 
     def _asked(self, rest: str, annotator: int, *values: Any) -> list[Asked]:
         query = f"""
             SELECT * FROM (
-                SELECT id, digest, width, height, row, "group", votes, needed, mix,
+                SELECT id, digest, width, height, row, "group", votes, needed, mix, closed,
                        (SELECT answer FROM votes WHERE question = id AND annotator = ?) AS answer
                 FROM images WHERE open
             ) {rest}"""
         return [
             Asked(number, digest, width, height, row, group, votes, answer)
-            for number, digest, width, height, row, group, votes, _, _, answer in self.read(query, annotator, *values)
+            for number, digest, width, height, row, group, votes, _, _, _, answer in self.read(
+                query, annotator, *values
+            )
         ]
 
     # who answers
@@ -212,7 +240,11 @@ class Ballots:
             InputError: that is no name.
         """
         with self.writing() as connection:
-            return _join(connection, name)
+            return steps.join(connection, name)
+
+    def invited(self) -> list[str]:
+        """The names of the annotators, those who came first standing first."""
+        return [name for (name,) in self.read("SELECT name FROM annotators WHERE invited ORDER BY id")]
 
     def invite(self, names: Sequence[str]) -> dict[str, int]:
         """Make these, and nobody else, the annotators from now on: their numbers by name. Votes of others stay.
@@ -224,7 +256,7 @@ class Ballots:
             raise InputError("an annotator is named twice", got=", ".join(names), expected="a name for each person")
         with self.writing() as connection:
             connection.execute("UPDATE annotators SET invited = 0")
-            return {name: _join(connection, name) for name in names}
+            return {name: steps.join(connection, name) for name in names}
 
     # what they say
 
@@ -247,10 +279,10 @@ class Ballots:
             for question, answer in answers.items():
                 if not NONE <= answer < classes:
                     raise ValueError(f"there is no class {answer}")
-                _require_asked(connection, question)
-                given = _given(connection, question, annotator)
+                steps.require_asked(connection, question)
+                given = steps.given(connection, question, annotator)
                 if given != answer:
-                    _withdraw(connection, question, annotator)
+                    steps.withdraw(connection, question, annotator)
                     values = (question, annotator, answer, way, time.time())
                     connection.execute("INSERT INTO votes VALUES (?, ?, ?, ?, ?)", values)
 
@@ -262,15 +294,56 @@ class Ballots:
         """
         with self.writing() as connection:
             for question in questions:
-                _require_asked(connection, question)
-                _withdraw(connection, question, annotator)
+                steps.require_asked(connection, question)
+                steps.withdraw(connection, question, annotator)
 
     def latest(self, annotator: int, *, limit: int) -> list[Asked]:
-        """The images of the open request that an annotator answered last, the last one first."""
+        """The images of the open request that an annotator answered last, the last one first; none if it is closed."""
         order = "(SELECT at FROM votes WHERE question = id AND annotator = ?)"
         return self._asked(
-            f"WHERE answer IS NOT NULL ORDER BY {order} DESC, id DESC LIMIT ?", annotator, annotator, limit
+            f"WHERE answer IS NOT NULL AND NOT closed ORDER BY {order} DESC, id DESC LIMIT ?",
+            annotator,
+            annotator,
+            limit,
         )
+
+    def given(self, way: str) -> dict[str, dict[int, int]]:
+        """All answers to the open request that came this way, by annotator's name and image."""
+        found: dict[str, dict[int, int]] = {}
+        for name, question, answer in self.read(
+            "SELECT DISTINCT name, question, answer FROM asked JOIN requests ON requests.id = request "
+            "JOIN votes USING (question) JOIN annotators ON annotators.id = annotator WHERE open AND way = ?",
+            way,
+        ):
+            found.setdefault(name, {})[question] = answer
+        return found
+
+    def replace(self, answers: Mapping[str, Mapping[int, int]], *, way: str) -> None:
+        """Make these, by annotator's name and image, all the answers to the open request that came this way.
+
+        Others that came this way are taken back. Who came this way, is not named any more and has no answer left is no
+        annotator any more, unless he has a link to the labelling page. All of it happens, or, after an error, nothing.
+
+        Raises:
+            InputError: one of the names is none.
+            NotAskedError: the open request has no such image.
+            ValueError: there is no such class.
+        """
+        with self.writing() as connection:
+            named: dict[int, dict[int, int]] = {}
+            for name, given in answers.items():
+                named.setdefault(self.join(name), {}).update(given)
+            for annotator, given in named.items():
+                self.vote(annotator, given, way=way)
+            numbers = dict(self.read("SELECT name, id FROM annotators"))
+            for name, given in self.given(way).items():
+                annotator = numbers[name]
+                self.withdraw(annotator, [one for one in given if one not in named.get(annotator, {})])
+            came = set(json.loads(self.fact(f"came by {way}", "[]")))
+            for annotator in came - named.keys():
+                if not self.progress(annotator)[0]:
+                    connection.execute("UPDATE annotators SET invited = 0 WHERE id = ? AND link IS NULL", (annotator,))
+            self.note(f"came by {way}", json.dumps(sorted(came | named.keys())))
 
     # how it stands
 
@@ -321,40 +394,3 @@ class Ballots:
 def _with_classes(digest: str, classes: Sequence[str]) -> str:
     """A hash of an image and of what may be answered: an answer is a position among the classes."""
     return hashlib.sha256("\0".join([digest, *classes]).encode()).hexdigest()
-
-
-def _join(connection: sqlite3.Connection, name: str) -> int:
-    name = name.strip()
-    if not name or len(name) > 60 or not name.isprintable():
-        raise InputError(
-            "that is no name for an annotator", got=repr(name[:80]), expected="1 to 60 printable characters"
-        )
-    seed = int(hashlib.sha256(name.casefold().encode()).hexdigest()[:8], 16) % (_PRIME - 1) + 1
-    connection.execute(
-        "INSERT INTO annotators (name, seed, invited) VALUES (?, ?, 1) ON CONFLICT DO UPDATE SET invited = 1",
-        (name, seed),
-    )
-    return int(connection.execute("SELECT id FROM annotators WHERE name = ?", (name,)).fetchone()[0])
-
-
-def _require_asked(connection: sqlite3.Connection, question: int) -> None:
-    query = "SELECT 1 FROM asked JOIN requests ON requests.id = request WHERE open AND question = ?"
-    if connection.execute(query, (question,)).fetchone() is None:
-        raise NotAskedError(f"image {question} is not asked about")
-
-
-def _given(connection: sqlite3.Connection, question: int, annotator: int) -> int | None:
-    query = "SELECT answer FROM votes WHERE question = ? AND annotator = ?"
-    found = connection.execute(query, (question, annotator)).fetchone()
-    return None if found is None else int(found[0])
-
-
-def _withdraw(connection: sqlite3.Connection, question: int, annotator: int) -> None:
-    """Move a vote, if there is one, to the history."""
-    which = "question = ? AND annotator = ?"
-    connection.execute(
-        "INSERT INTO withdrawn (question, annotator, answer, way, at, until) "
-        f"SELECT question, annotator, answer, way, at, ? FROM votes WHERE {which}",
-        (time.time(), question, annotator),
-    )
-    connection.execute(f"DELETE FROM votes WHERE {which}", (question, annotator))

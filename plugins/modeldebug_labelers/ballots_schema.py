@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = (
     "CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TABLE classes (position INTEGER PRIMARY KEY, name TEXT NOT NULL)",
-    # `needed` votes make enough; one request is open, the one that was put last
-    "CREATE TABLE requests (id TEXT PRIMARY KEY, needed INTEGER NOT NULL, open INTEGER NOT NULL)",
+    # `needed` votes make enough; one request is open: the one that is shown. It is closed once the run has gone on with
+    # its votes, and `enough` is how many were enough then
+    """CREATE TABLE requests (
+        id TEXT PRIMARY KEY, needed INTEGER NOT NULL, open INTEGER NOT NULL, closed INTEGER NOT NULL,
+        enough INTEGER)""",
     # images that were ever asked about; `mix` is a hash that orders are made from
     """CREATE TABLE questions (
         id INTEGER PRIMARY KEY, request TEXT NOT NULL REFERENCES requests, digest TEXT NOT NULL, mix INTEGER NOT NULL,
@@ -37,9 +40,10 @@ SCHEMA = (
         until REAL NOT NULL)""",
     # every image that is asked about, once, with the votes that it has and those that make enough
     """CREATE VIEW images AS
-        SELECT questions.id, questions.request, digest, mix, width, height, min(row) AS row, "group", open,
+        SELECT questions.id, questions.request, digest, mix, width, height, min(row) AS row, "group", open, closed,
                (SELECT count(*) FROM votes WHERE question = questions.id) AS votes,
-               coalesce((SELECT min(needed, count(*)) FROM annotators WHERE invited HAVING count(*)), needed) AS needed
+               coalesce(enough, (SELECT min(needed, count(*)) FROM annotators WHERE invited HAVING count(*)), needed)
+                   AS needed
         FROM asked JOIN questions ON questions.id = question JOIN requests ON requests.id = questions.request
         GROUP BY questions.id""",
 )  # fmt: skip

@@ -17,7 +17,7 @@ from xml.sax.saxutils import quoteattr
 
 from modeldebug import DataError
 
-from .answers import NOTHING, Given
+from .answers import NOTHING, Columns, Given
 
 TASKS, CONFIG = "tasks.json", "labeling_config.xml"
 EXPORTS = ("export.json", "export.csv")
@@ -30,16 +30,16 @@ _ABOUT = """\
 3. When the images are labelled, export as JSON (or JSON-MIN, or CSV), and save the file in this folder as export.json
    (or export.csv). Each person who annotates counts as one annotator.
 
-Then, in the folder where the run was started: modeldebug resume RUN
+Then, in the folder where the run was started: modeldebug resume {run}
 """
 
 
-def write(folder: Path, pictures: Mapping[str, bytes], classes: Sequence[str], annotators: Sequence[str]) -> None:
+def write(folder: Path, pictures: Mapping[str, bytes], classes: Sequence[str], columns: Columns, run: str) -> None:
     """Tasks, the labelling configuration, and what to do with them; who annotates is for Label Studio to know."""
     tasks = [{"data": {IMAGE: _data_uri(png), NAME: name}} for name, png in pictures.items()]
     (folder / TASKS).write_text(json.dumps(tasks, indent=1), encoding="utf-8")
     (folder / CONFIG).write_text(labeling_config(classes), encoding="utf-8")
-    (folder / "README.txt").write_text(_ABOUT.format(n=len(pictures)), encoding="utf-8")
+    (folder / "README.txt").write_text(_ABOUT.format(n=len(pictures), run=run), encoding="utf-8")
 
 
 def labeling_config(classes: Sequence[str]) -> str:
@@ -63,15 +63,23 @@ def labeling_config(classes: Sequence[str]) -> str:
     )
 
 
-def read(folder: Path) -> tuple[Path, list[str], list[Given]]:
-    """The export's file, its annotators, and their answers; nothing where there is no export yet.
+def names(folder: Path) -> set[str]:
+    """The images that the tasks in a folder are about, as far as they can be read."""
+    try:
+        return {task["data"][NAME] for task in json.loads((folder / TASKS).read_text(encoding="utf-8"))}
+    except (OSError, ValueError, KeyError, TypeError):
+        return set()
+
+
+def read(folder: Path) -> tuple[Path, list[str], list[Given]] | None:
+    """The export's file, its annotators, and their answers; None where there is no export yet.
 
     Raises:
         DataError: it is no export of such tasks.
     """
     file = next((folder / name for name in EXPORTS if (folder / name).exists()), None)
     if file is None:
-        return folder / EXPORTS[0], [], []
+        return None
     try:
         text = file.read_text(encoding="utf-8-sig")
         given = list(_of_table(text) if file.suffix == ".csv" else _of_json(json.loads(text)))

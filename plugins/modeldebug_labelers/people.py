@@ -38,6 +38,7 @@ ConfigT = TypeVar("ConfigT", bound=PeopleConfig)
 
 class People(Labeler[ConfigT]):
     """Puts the images of a request into the ballots, and answers with the votes once every image has enough.
+    These are the answers to the request from then on, while a later one waits and whoever joins for that.
 
     Without a run's folder nobody can be asked: the answer is that all images wait.
     """
@@ -47,13 +48,14 @@ class People(Labeler[ConfigT]):
             return Pending(len(request.x), self._how("RUN"))
         with Ballots(self.folder) as ballots:
             questions = [question(x, int(group)) for x, group in zip(request.x, request.group, strict=True)]
-            ballots.put(request.id, questions, classes=request.spec.classes, needed=self.config.votes)
-            self._collect(ballots, request)
-            waiting = ballots.waiting(request.id)
+            if ballots.put(request.id, questions, classes=request.spec.classes, needed=self.config.votes):
+                self._collect(ballots, request)
+            with ballots.writing():  # a vote that is taken back between the two would be missing
+                waiting = ballots.finish(request.id)
+                names, votes = ballots.table(request.id)
             if waiting:
                 how = self._how(shlex.quote(str(self.folder.parent)))
                 return Pending(waiting, how, self._ready(request.id))
-            names, votes = ballots.table(request.id)
         return Answers(torch.tensor(votes, dtype=torch.int64).view(len(request.x), len(names)), annotators=names)
 
     def _collect(self, ballots: Ballots, request: LabelRequest) -> None:

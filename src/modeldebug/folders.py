@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import shlex
 import shutil
 import time
 from abc import ABC, abstractmethod
@@ -99,7 +100,9 @@ class Opened(ABC):
     def _require_done(self) -> None:
         if self.status != "done":
             raise RunFolderError(
-                f"the {self._store.kind} has not ended yet", got=self.status, fix=f"modeldebug resume {self.path}"
+                f"the {self._store.kind} has not ended yet",
+                got=self.status,
+                fix=f"modeldebug resume {shlex.quote(str(self.path))}",
             )
 
     def __repr__(self) -> str:

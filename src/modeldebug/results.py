@@ -128,7 +128,7 @@ def _circumstances(store: RunStore, info: Mapping[str, Any]) -> dict[str, Any]:
 def _splits(labelled: Mapping[str, Any], mode: str) -> dict[str, Any]:
     """What splitting made of the clusters that were mixed: counts, and median purities before and after it."""
     every, rounds = labelled["regions"], labelled["rounds"]
-    parts = [row for row in every if row["parent"] is not None]
+    parts = [row for row in every if row["parent"] is not None and row["status"] != "split"]
     purities = [row["purity"] for row in every if row["status"] != "split" and row["purity"] is not None]
     return {
         "mode": mode,

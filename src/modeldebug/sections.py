@@ -94,8 +94,8 @@ class RegionsSection(ComponentConfig):
     aggregate: Literal["majority", "one-coin"] = Field(
         "majority",
         description="how votes on a sample become its label: the answer with most votes, or the most probable one, "
-        "where each annotator counts by an accuracy that is estimated from all votes (then `agreement` is its least "
-        "probability)",
+        "where each annotator counts by an accuracy that is estimated from all votes of a round (then "
+        "`agreement` is its least probability)",
     )
     min_labelled: float = Field(
         0.5, ge=0, le=1, description="clusters with a label for a smaller share of their samples are 'unlabelled'"

@@ -14,6 +14,7 @@ import hashlib
 import io
 import json
 import os
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -103,7 +104,7 @@ class RunStore:
                 "the folder holds a run already",
                 got=path,
                 expected="a new folder",
-                fix=f"go on with it: modeldebug resume {path}; or give another --out",
+                fix=f"go on with it: modeldebug resume {shlex.quote(str(path))}; or give another --out",
             )
         if holds_other:
             raise RunFolderError(
@@ -227,10 +228,12 @@ class RunStore:
             RunFolderError: a file is missing or damaged, or the stage was made from other settings (`key`).
         """
         entry = self.manifest["stages"].get(stage)
-        again = f"modeldebug resume {self.path} --redo {stage}"
+        again = f"modeldebug resume {shlex.quote(str(self.path))} --redo {stage}"
         if entry is None:
             raise RunFolderError(
-                f"the run has not finished its stage '{stage}'", got=self.path, fix=f"modeldebug resume {self.path}"
+                f"the run has not finished its stage '{stage}'",
+                got=self.path,
+                fix=f"modeldebug resume {shlex.quote(str(self.path))}",
             )
         if key is not None and entry["key"] != key:
             raise RunFolderError(

@@ -59,7 +59,8 @@ class Pending:
     Attributes:
         waiting: how many images still wait for votes.
         how: what a person should type next.
-        ready: says, at little cost, whether asking again is worth while; None where nobody can tell.
+        ready: says, at little cost, whether asking again is worth while; None where nobody can tell. It refuses
+            answers that cannot be taken in with a DataError: a run that waits says so once, and waits on.
 
     >>> Pending(waiting=12, how="modeldebug label runs/first").waiting
     12

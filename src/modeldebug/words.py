@@ -79,23 +79,28 @@ def doubts(results: Mapping[str, Any]) -> str:
 
 
 def labelled_clusters(results: Mapping[str, Any]) -> str:
-    """What was labelled: clusters, and parts of those that were split.
+    """What may be regions: clusters, and parts in place of those that were split.
 
-    >>> labelled_clusters({"clusters": 9, "splits": {"parts": 0}})
+    >>> labelled_clusters({"clusters": 9, "splits": {"split": 0, "parts": 0}})
     '9 clusters'
-    >>> labelled_clusters({"clusters": 1, "splits": {"parts": 2}})
-    '1 cluster and 2 parts of split ones'
+    >>> labelled_clusters({"clusters": 9, "splits": {"split": 3, "parts": 12}})
+    '18 clusters and parts (3 of 9 clusters were split into 12)'
     """
-    clusters, parts = count(results["clusters"], "cluster"), results["splits"]["parts"]
-    return f"{clusters} and {count(parts, 'part')} of split ones" if parts else clusters
+    clusters, split, parts = results["clusters"], results["splits"]["split"], results["splits"]["parts"]
+    if not split:
+        return count(clusters, "cluster")
+    were = f"{split:,} of {count(clusters, 'cluster')} {'was' if split == 1 else 'were'} split into {parts:,}"
+    return f"{clusters - split + parts:,} clusters and parts ({were})"
 
 
 def splitting(results: Mapping[str, Any]) -> str:
-    """What became of the clusters that were mixed; empty where none was.
+    """What became of the clusters that were mixed; empty where none was. It stands below the purity of the regions,
+    beside which is said whose labels that rests on.
 
     >>> found = {"mixed": 5, "split": 4, "parts": 12, "kept": 7, "purity_before": 0.66, "purity_after": 0.93}
-    >>> splitting({"clusters": 9, "splits": found})
-    '5 of 9 clusters mixed, 4 of them split; of 12 parts 7 kept; median purity 0.66 -> 0.93'
+    >>> people = {"oracle_abstained": None, "region_purity": None}
+    >>> splitting({"clusters": 9, "splits": found, **people})
+    '5 of 9 clusters mixed, 4 of them split; of 12 parts 7 kept; median purity 0.66 -> 0.93 by the labels of people'
     >>> splitting({"clusters": 9, "splits": found | {"split": 0, "parts": 0, "kept": 0}})
     '5 of 9 clusters mixed: set aside'
     """
@@ -106,7 +111,8 @@ def splitting(results: Mapping[str, Any]) -> str:
     if not found["split"]:
         return f"{mixed}: set aside"
     parts = f"of {count(found['parts'], 'part')} {found['kept']:,} kept"
-    purity = f"median purity {found['purity_before']:.2f} -> {found['purity_after']:.2f}"
+    whose = f"the labels of {labelled_by(results)}" if results["region_purity"] is None else "the same labels"
+    purity = f"median purity {found['purity_before']:.2f} -> {found['purity_after']:.2f} by {whose}"
     return f"{mixed}, {found['split']:,} of them split; {parts}; {purity}"
 
 

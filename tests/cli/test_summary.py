@@ -1,16 +1,13 @@
 from __future__ import annotations
 
-import io
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from modeldebug.cli.console import LiveConsole, PlainConsole, make_console
+from modeldebug.cli.console import PlainConsole
 from modeldebug.cli.summary import controls, intervals, next_steps, summarise
 from modeldebug.cli.words import stage_result
-from modeldebug.events import Event
 
 
 def auditor(**changes: Any) -> dict[str, Any]:
@@ -272,8 +269,13 @@ def test_regions_that_are_open_to_doubt_are_counted() -> None:
 
 def test_clusters_that_were_split_are_told_with_what_became_of_their_parts() -> None:
     told = dict(summarise(results(splits=SPLITS)).facts)
-    assert told["regions"].startswith("5 kept of 9 clusters and 12 parts of split ones, mean purity 0.91")
-    assert told["splits"] == ("4 of 9 clusters mixed, 3 of them split; of 12 parts 2 kept; median purity 0.66 -> 0.93")
+    assert told["regions"].startswith(
+        "5 kept of 18 clusters and parts (3 of 9 clusters were split into 12), mean purity 0.91 by the labels of "
+    )
+    split = "4 of 9 clusters mixed, 3 of them split; of 12 parts 2 kept; median purity 0.66 -> 0.93 by the "
+    assert told["splits"] == f"{split}same labels"
+    none = results(splits=SPLITS, region_purity=None, oracle_abstained=None, oracle_accuracy=None)
+    assert dict(summarise(none).facts)["splits"] == f"{split}labels of people"
     aside = SPLITS | {"mode": "none", "split": 0, "parts": 0, "kept": 0}
     assert dict(summarise(results(splits=aside)).facts)["splits"] == "4 of 9 clusters mixed: set aside"
     assert "splits" not in dict(summarise(results()).facts)
@@ -311,44 +313,6 @@ def test_next_steps_name_the_corrected_weights_only_where_there_are_some() -> No
 
 def test_a_stage_of_a_later_version_is_simply_done() -> None:
     assert stage_result("something-new", {}) == "done"
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-EVENTS = [
-    Event("run_started", "runs/x"),
-    Event("stage_started", "runs/x", "generator", overall=0.3),
-    Event("stage_finished", "runs/x", "generator", data={"latent_size": 10}, overall=0.3),
-    Event("warning", "runs/x", "gate", "reconstructions are poor"),
-    Event("progress", "runs/x", "search", "step 3/9", done=0.3, overall=0.37, eta=23.4),
-    Event("run_finished", "runs/x", overall=1.0),
-]
-
-
-def test_on_a_terminal_a_bar_shows_the_time_left_and_stages_leave_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = Terminal()
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(sys, "stdout", terminal)
-    with make_console(quiet=False, json=False) as console:
-        assert isinstance(console, LiveConsole)
-        for event in EVENTS[:-1]:
-            console(event)
-    shown = terminal.getvalue()
-    for text in ("37 %", "23 s left", "step 3/9", "trained; 10 latent dimensions", "reconstructions are poor"):
-        assert text in shown
-
-
-def test_quiet_still_shows_warnings(capsys: pytest.CaptureFixture[str]) -> None:
-    with PlainConsole(quiet=True) as console:
-        for event in EVENTS:
-            console(event)
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert shown.err == "Warning: reconstructions are poor\n"
 
 
 def test_the_guide_is_named_and_its_queries_stand_beside_the_classifiers() -> None:
@@ -397,6 +361,23 @@ def test_region_accuracy_stands_beside_the_error_of_who_labelled_the_regions() -
     assert by_people is not None
     assert by_people.endswith("regions: labelled by people")
     assert controls(results(**SKIPPED, correction_skipped="no cluster was kept as a region")) is None
+
+
+def test_people_who_label_are_not_called_an_oracle() -> None:
+    by_people = dict(summarise(results(oracle_accuracy=None, oracle_abstained=None)).facts)
+    assert by_people["labeler"] == "people: not measured on test images"
+    assert "oracle" not in by_people
+    assert "labeler" not in dict(summarise(results()).facts)
+
+
+def test_regions_are_counted_among_clusters_and_the_parts_that_stand_in_place_of_them() -> None:
+    rows = [("split", None), ("kept", None), ("split", 0), ("kept", 0), ("kept", 2), ("mixed", 2)]
+    info = {"regions": [{"status": status, "parent": parent} for status, parent in rows], "rounds": [{}] * 3}
+    assert stage_result("regions", info) == (
+        "3 of 4 clusters and parts (1 of 2 clusters was split into 3) kept as regions, in 3 rounds"
+    )
+    whole = {"regions": [{"status": "kept", "parent": None}], "rounds": [{}]}
+    assert stage_result("regions", whole) == "1 of 1 cluster kept as regions"
 
 
 def test_a_sample_that_was_judged_is_told_when_the_stage_ends() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import modeldebug
-from modeldebug import WaitingForPeople, waiting
+from modeldebug import DataError, WaitingForPeople, waiting
 from modeldebug.cli.console import LiveConsole
 from modeldebug.events import Event
 from modeldebug.stages import evidence
@@ -97,6 +97,34 @@ def test_a_labeler_that_fails_while_it_is_waited_for_is_named(run_copy: Path, in
     done = invoke("resume", run_copy, "--redo", "evidence", "--wait")
     assert done.exit_code == 2
     assert "plugin:   mine:people" in done.stderr
+
+
+def test_answers_that_cannot_be_taken_in_are_told_once_and_waited_for(
+    run_copy: Path, invoke: Invoke, waits: Waits
+) -> None:
+    mistake = DataError("answers in table.csv cannot be taken in", got="line 2: 'dgo' is no class")
+    looks = iter([mistake, False, mistake, DataError("the table has other columns", got="'image'"), True])
+
+    def ready() -> bool:
+        found = next(looks)
+        if isinstance(found, DataError):
+            raise found
+        return found
+
+    slept = waits(ready)
+    done = invoke("resume", run_copy, "--redo", "evidence", "--wait")
+    assert done.exit_code == 0, done.output
+    assert slept == [1.0] * 5
+    assert done.stdout.count("answers in table.csv cannot be taken in: line 2: 'dgo' is no class") == 1
+    assert done.stdout.count("the table has other columns: 'image'") == 1
+    assert modeldebug.open_run(run_copy).status == "done"
+
+
+def test_the_command_to_go_on_with_is_quoted_for_a_shell(run_copy: Path, invoke: Invoke, waits: Waits) -> None:
+    spaced = run_copy.rename(run_copy.with_name("a run"))
+    waits(None)
+    done = invoke("resume", spaced, "--redo", "evidence")
+    assert done.stderr.endswith("then:     modeldebug resume 'a run'\n")
 
 
 def test_ctrl_c_while_waiting_exits_130_and_leaves_the_run_waiting(

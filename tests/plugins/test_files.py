@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import base64
 import csv
 import io
-import json
-import xml.etree.ElementTree as ET
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +11,7 @@ from asking import CLASSES, history, labeler, request
 from modeldebug_labelers.ballots import Ballots
 from modeldebug_labelers.files import FileLabeler
 from modeldebug_labelers.plugin import FileConfig
+from modeldebug_labelers.server.auth import Doors
 from PIL import Image
 
 from modeldebug import Answers, DataError, Pending
@@ -178,12 +177,100 @@ def test_a_table_with_other_columns_is_refused_with_what_it_should_have(
 
 
 def test_a_changed_answer_counts_and_the_former_one_is_history(run: Path, folder: Path) -> None:
-    asked_by(run).label(request(1))
+    asked_by(run).label(request(2))
     fill(folder, "cat")
-    asked_by(run).label(request(1))
-    fill(folder, "dog")
-    assert asked_by(run).label(request(1)).votes.tolist() == [[1]]
+    asked_by(run).label(request(2))
+    fill(folder, "dog", "dog")
+    assert asked_by(run).label(request(2)).votes.tolist() == [[1], [1]]
     assert history(run) == [0]
+
+
+def test_an_emptied_cell_takes_its_answer_back(run: Path, folder: Path) -> None:
+    asked_by(run).label(request(2))
+    fill(folder, "cat")
+    assert asked_by(run).label(request(2)).waiting == 1
+    fill(folder, "", "cat")
+    assert asked_by(run).label(request(2)).waiting == 1
+    assert history(run) == [0]
+    with Ballots(run / "labels") as ballots:
+        assert len(ballots.given("file")["answer"]) == 1
+
+
+@pytest.mark.parametrize("filled", [0, 2])
+def test_a_column_under_another_heading_is_one_annotator_not_two(run: Path, folder: Path, filled: int) -> None:
+    asked_by(run).label(request())
+    fill(folder, *["cat"] * filled)
+    assert asked_by(run).label(request()).waiting == 4 - filled
+    heading, *rows = table(folder)
+    write(folder, [[heading[0], "ann"], *([image, "dog"] for image, _ in rows)])
+    answer = asked_by(run).label(request())
+    assert isinstance(answer, Answers), "it waits for the votes of somebody who is not there"
+    assert answer.annotators == ("ann",)
+    assert answer.votes.tolist() == [[1]] * 4
+    assert history(run) == [0] * filled
+
+
+def test_votes_that_came_another_way_and_invited_annotators_stay_whatever_the_table_says(
+    run: Path, folder: Path
+) -> None:
+    asked_by(run, annotators=("answer", "zoe")).label(request(2))
+    with Ballots(run / "labels") as ballots:
+        first, _ = ballots.asked()
+        ballots.vote(ballots.join("zoe"), {first.id: 2}, way="page")
+        Doors(ballots).invite(["answer", "ann", "zoe"])
+    _, *rows = table(folder)
+    write(folder, [["image", "bob"], *([image, ""] for image, _, _ in rows)])
+    asked_by(run).label(request(2))
+    with Ballots(run / "labels") as ballots:
+        assert ballots.tally().votes == {"ann": 0, "answer": 0, "bob": 0, "zoe": 1}
+    assert history(run) == []
+
+
+def test_two_headings_that_are_one_name_are_refused(run: Path, folder: Path) -> None:
+    asked_by(run).label(request(1))
+    write(folder, [["image", "ann", "Ann"]])
+    with pytest.raises(DataError, match="other columns"):
+        asked_by(run).label(request(1))
+
+
+def test_a_filled_table_counts_whatever_else_of_its_folder_is_lost(run: Path, folder: Path) -> None:
+    asked_by(run).label(request(2))
+    fill(folder, "cat", "dog")
+    for file in folder.iterdir():
+        if file.name != "questions.csv":
+            file.unlink()
+    answer = asked_by(run).label(request(2))
+    assert isinstance(answer, Answers), "other questions were written in place of those that were answered"
+    assert sorted(answer.votes.tolist()) == [[0], [1]]
+
+
+def test_questions_are_known_by_their_pictures_and_without_their_table_the_run_does_not_go_on(
+    run: Path, folder: Path
+) -> None:
+    asked_by(run).label(request(2))
+    (folder / ".exported.json").unlink()
+    (folder / "questions.csv").unlink()
+    with pytest.raises(DataError, match="the table cannot be read"):
+        asked_by(run).label(request(2))
+
+
+def test_a_folder_that_is_lost_is_written_again_with_the_answers_that_had_come_in(run: Path, folder: Path) -> None:
+    asked_by(run).label(request(3))
+    heading, *rows = table(folder)
+    write(
+        folder,
+        [[*heading, "bob"], *([*row, "none"] for row in rows[:1]), *([row[0], "cat", "dog"] for row in rows[1:])],
+    )
+    assert asked_by(run).label(request(3)).waiting == 1
+    shutil.rmtree(folder)
+    assert asked_by(run).label(request(3)).waiting == 1
+    assert table(folder) == [
+        ["image", "answer", "bob"],
+        [rows[0][0], "", "none of the above"],
+        *([row[0], "cat", "dog"] for row in rows[1:]),
+    ]
+    assert asked_by(run).label(request(3)).waiting == 1
+    assert history(run) == []
 
 
 def test_other_images_under_the_same_request_go_out_anew_and_former_answers_are_kept_aside(
@@ -194,7 +281,9 @@ def test_other_images_under_the_same_request_go_out_anew_and_former_answers_are_
     answer = asked_by(run).label(request(2, first=50))
     assert isinstance(answer, Pending)
     assert {given for _, given in table(folder)[1:]} == {""}
-    assert [given for _, given in table(folder.with_name("regions-before-1"))[1:]] == ["cat", "dog"]
+    aside = folder.with_name("regions-before-1")
+    assert [given for _, given in table(aside)[1:]] == ["cat", "dog"]
+    assert answer.how.endswith(f"what was there, with its answers, is in {aside} now")
 
 
 def test_files_whose_writing_was_interrupted_are_written_again(run: Path, folder: Path) -> None:
@@ -214,122 +303,29 @@ def test_a_run_that_waits_takes_in_a_table_once_it_is_saved_and_left_alone(run: 
     assert isinstance(asked_by(run).label(request(2)), Answers)
 
 
-def test_a_table_with_a_mistake_ends_the_wait_with_what_is_wrong(run: Path, folder: Path) -> None:
+def test_a_table_with_a_mistake_is_refused_once_and_waited_for_until_it_is_corrected(run: Path, folder: Path) -> None:
     answer = asked_by(run).label(request(2))
     fill(folder, "cat", "dgo")
     assert not answer.ready()
     with pytest.raises(DataError, match="cannot be taken in"):
         answer.ready()
+    with Ballots(run / "labels") as ballots:
+        ballots.vote(ballots.join("answer"), {one.id: 2 for one in ballots.asked()}, way="page")
+    assert not answer.ready(), "the run would end with what is wrong with the table"
+    fill(folder, "cat", "dog")
+    assert [answer.ready() for _ in range(2)] == [False, True]
 
 
-# Label Studio
-
-
-def studio(run: Path, **settings: Any) -> FileLabeler:
-    return asked_by(run, format="label-studio", **settings)
-
-
-def tasks(folder: Path) -> list[dict[str, Any]]:
-    loaded: list[dict[str, Any]] = json.loads((folder / "tasks.json").read_text())
-    return loaded
-
-
-def annotation(who: Any, *choices: str, **more: Any) -> dict[str, Any]:
-    """As Label Studio exports it."""
-    part = {"id": "Dx_aB91ISN", "type": "choices", "from_name": "class", "to_name": "image", "origin": "manual"}
-    result = [{**part, "value": {"choices": list(choices)}}] if choices else []
-    times = {"created_at": "2021-03-09T22:16:08.728353Z", "updated_at": "2021-03-09T22:16:08.728378Z"}
-    return {
-        "id": 1001, "completed_by": who, "result": result, "was_cancelled": False, "ground_truth": False,
-        "lead_time": 4.288, "prediction": {}, "result_count": 0, "task": 1, **times, **more,
-    }  # fmt: skip
-
-
-def export(folder: Path, *annotations: list[dict[str, Any]]) -> None:
-    """The full JSON export: the tasks as they were imported, with what was annotated."""
-    rows = [
-        {"id": i, "data": task["data"], "annotations": list(given), "predictions": [], "project": 83, "inner_id": i}
-        for i, (task, given) in enumerate(zip(tasks(folder), annotations, strict=True), start=1)
-    ]
-    (folder / "export.json").write_text(json.dumps(rows))
-
-
-def test_tasks_hold_the_images_themselves_and_the_configuration_offers_each_class_and_none(
-    run: Path, folder: Path
-) -> None:
-    odd = request(2, classes=('a "b" & c', "<dog>"))
-    assert "tasks.json" in studio(run).label(odd).how
-    kinds = set()
-    for task in tasks(folder):
-        head, _, body = task["data"]["image"].partition(",")
-        assert head == "data:image/png;base64"
-        kinds.add(Image.open(io.BytesIO(base64.b64decode(body))).size)
-    assert kinds == {(256, 256)}
-    view = ET.fromstring((folder / "labeling_config.xml").read_text())
-    choices = view.find("Choices")
-    assert choices.get("toName") == view.find("Image").get("name")
-    assert view.find("Image").get("value") == "$image"
-    assert [choice.get("value") for choice in choices] == ['a "b" & c', "<dog>", "none of the above"]
-
-
-def test_an_export_in_json_gives_the_votes_of_each_who_annotated(run: Path, folder: Path) -> None:
-    studio(run).label(request(2))
-    ann = {"id": 7, "email": "ann@example.org", "first_name": "Ann", "last_name": ""}
-    export(
-        folder,
-        [annotation(10, "cat"), annotation(ann, "cat")],
-        [annotation(10, "dog"), annotation(ann, "none of the above")],
-    )
-    answer = studio(run).label(request(2))
-    assert answer.annotators == ("ann@example.org", "annotator 10")
-    assert sorted(answer.votes.tolist()) == [[-1, 1], [0, 0]]
-
-
-def test_skipped_and_empty_annotations_are_no_answers(run: Path, folder: Path) -> None:
-    studio(run).label(request(3))
-    export(folder, [annotation(1, "cat")], [annotation(1, "dog", was_cancelled=True)], [annotation(1)])
-    assert studio(run).label(request(3)).waiting == 2
-
-
-def test_two_annotations_of_one_person_on_an_image_are_refused(run: Path, folder: Path) -> None:
-    studio(run).label(request(1))
-    export(folder, [annotation(1, "cat"), annotation(1, "dog")])
-    with pytest.raises(DataError, match="cannot be taken in"):
-        studio(run).label(request(1))
-
-
-def test_an_export_in_json_min_is_read(run: Path, folder: Path) -> None:
-    studio(run).label(request(2))
-    rows = [
-        {**task["data"], "id": 1, "class": choice, "annotator": 3, "annotation_id": 12, "created_at": "2021-03-09",
-         "updated_at": "2021-03-09", "lead_time": 2.7}
-        for task, choice in zip(tasks(folder), ("owl", {"choices": ["cat"]}), strict=True)
-    ]  # fmt: skip
-    (folder / "export.json").write_text(json.dumps(rows))
-    answer = studio(run).label(request(2))
-    assert answer.annotators == ("annotator 3",)
-    assert sorted(answer.votes.tolist()) == [[0], [2]]
-
-
-def test_an_export_in_csv_is_read_with_images_of_any_size_in_it(run: Path, folder: Path) -> None:
-    studio(run).label(request(2))
-    columns = ["annotation_id", "annotator", "class", "created_at", "id", "image", "lead_time", "name", "updated_at"]
-    with (folder / "export.csv").open("w", newline="") as file:
-        out = csv.DictWriter(file, columns)
-        out.writeheader()
-        for task, choice in zip(tasks(folder), ("owl", "cat"), strict=True):
-            out.writerow(
-                {"annotator": 3, "class": choice, "id": 1, "name": task["data"]["name"], "image": "x" * 200_000}
-            )
-    assert sorted(studio(run).label(request(2)).votes.tolist()) == [[0], [2]]
-
-
-@pytest.mark.parametrize("text", ["", "{", "[1]", '[{"annotations": [{}]}]', '{"id": 1}'])
-def test_a_file_that_is_no_export_is_refused_by_its_name(run: Path, folder: Path, text: str) -> None:
-    studio(run).label(request(1))
-    (folder / "export.json").write_text(text)
-    with pytest.raises(DataError, match=r"export\.json cannot be read"):
-        studio(run).label(request(1))
+def test_paths_in_what_is_to_be_typed_are_quoted_for_a_shell(tmp_path: Path) -> None:
+    run = tmp_path / "my runs" / "first"
+    asked_by(run).label(request(1))
+    folder = run / "labels" / "regions"
+    resume = f"modeldebug resume '{run}'"
+    assert resume in (folder / "README.txt").read_text()
+    fill(folder, "dgo")
+    with pytest.raises(DataError) as error:
+        asked_by(run).label(request(1))
+    assert resume in str(error.value)
 
 
 def test_an_annotator_of_another_labeler_counts_together_with_the_files(run: Path, folder: Path) -> None:

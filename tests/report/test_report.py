@@ -184,6 +184,26 @@ def test_an_oracle_is_never_called_human_and_people_are_never_called_an_oracle(t
     assert "the oracle that labelled" not in people
 
 
+def test_purity_of_rounds_stands_beside_the_error_of_who_labelled(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    split = {"statuses": ("split", "correct", "kept", "mixed"), "parents": (None, None, 0, 0)}
+    oracle, people = (
+        page_of(Made(people=who, **split), tmp_path / name).text for who, name in ((False, "a"), (True, "b"))
+    )
+    said = "Purity is the median over what was labelled in the round, by the labels of"
+    assert f"{said} an oracle that is wrong on 0.9\u00a0% of its answers on real test images." in oracle
+    assert f"{said} people." in people
+
+
+def test_a_part_that_was_split_again_is_counted_by_its_parts(tmp_path: Path) -> None:
+    made = Made(statuses=("split", "kept", "split", "kept", "kept", "mixed"), parents=(None, None, 0, 0, 2, 2))
+    store = made.store(tmp_path / "run")
+    found = summarise(store)["splits"]
+    assert (found["split"], found["parts"], found["kept"]) == (1, 3, 2)
+    assert "of 4 clusters and parts (1 of 2 clusters was split into 3)" in Page(render(store)).text
+
+
 def test_names_of_classes_cannot_become_markup(tmp_path: Path) -> None:
     names = ("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7 * 7 }}", "a & b")
     page = page_of(Made(classes=names), tmp_path)

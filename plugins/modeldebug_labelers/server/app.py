@@ -30,8 +30,9 @@ from .shield import Shield
 AHEAD = 8  # images that a page fetches before they are shown
 UNDO = 30  # answers that a page which is opened anew can take back
 MOST = 1000  # images in one vote
+MOST_DIGITS = 18  # of an image's number: what a database can hold
 KINDS = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
-WAYS = ("page", "group")
+WAYS = {False: ("page",), True: ("page", "group")}  # whether groups are shown, and how a vote may then be given
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -48,7 +49,7 @@ def make_app(ballots: Ballots, *, hosts: frozenset[str], expert: bool = False) -
         Route("/", page.show),
         Route("/enter/{token}", page.enter),
         Route("/assets/{name}", page.asset),
-        Route("/image/{number:int}", page.known(page.image)),
+        Route("/image/{number}", page.known(page.image)),
         Route("/api/state", page.known(page.state)),
         Route("/api/vote", page.known(page.vote), methods=["POST"]),
         Route("/api/undo", page.known(page.undo), methods=["POST"]),
@@ -116,7 +117,8 @@ class _Page:
 
     async def image(self, request: Request, annotator: Annotator) -> Response:
         number = request.path_params["number"]
-        png = await run_in_threadpool(self.ballots.image, number) if number < 2**63 else None
+        known = number.isascii() and number.isdigit() and len(number) <= MOST_DIGITS
+        png = await run_in_threadpool(self.ballots.image, int(number)) if known else None
         return Response(status_code=404) if png is None else Response(png, media_type="image/png")
 
     async def state(self, request: Request, annotator: Annotator) -> Response:
@@ -128,9 +130,9 @@ class _Page:
 
     async def vote(self, request: Request, annotator: Annotator) -> Response:
         given = await _json(request)
-        way = given.get("way")
-        if way not in WAYS:
-            raise HTTPException(422, f"a vote is given in one of the ways {', '.join(WAYS)}")
+        way, ways = given.get("way"), WAYS[self.expert]
+        if way not in ways:
+            raise HTTPException(422, f"a vote is given in one of the ways {', '.join(ways)}")
         answers = dict.fromkeys(_images(given), _whole(given.get("answer")))
         return await self._changed(annotator, lambda: self.ballots.vote(annotator.id, answers, way=way))
 

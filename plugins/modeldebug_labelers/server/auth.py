@@ -46,9 +46,9 @@ class Doors:
         Raises:
             InputError: one is no name, or stands there twice.
         """
-        numbers = self._ballots.invite(names)
         tokens = {name: secrets.token_urlsafe(32) for name in names}
         with self._ballots.writing() as connection:
+            numbers = self._ballots.invite(names)
             connection.execute("UPDATE annotators SET link = NULL")
             for name, number in numbers.items():
                 connection.execute("UPDATE annotators SET link = ? WHERE id = ?", (_hash(tokens[name]), number))

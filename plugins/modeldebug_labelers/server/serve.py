@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -118,9 +119,9 @@ def _watch(ballots: Ballots, say: Callable[[str], None], go_on: str, stopped: th
     while not stopped.wait(EVERY):
         now = ballots.tally()
         if now != before:
-            say(f"{time.strftime('%H:%M:%S')}  {standing(now)}")
+            say(wrapped(f"{time.strftime('%H:%M:%S')}  {standing(now)}", indent=10))
             if now.images and not now.waiting:
-                say(f"          All votes are in. Go on with: {go_on}")
+                say(f"          All votes are in. Go on with:\n          {go_on}")
         before = now
 
 
@@ -133,3 +134,8 @@ def standing(tally: Tally) -> str:
     votes = "vote" if tally.needed == 1 else "votes"
     by = ", ".join(f"{name} {given}" for name, given in tally.votes.items())
     return f"{tally.images - tally.waiting:,} of {tally.images:,} images have their {tally.needed} {votes} ({by})"
+
+
+def wrapped(text: str, indent: int = 0) -> str:
+    """A text in lines that a terminal of 80 columns shows as they are, those after the first one indented."""
+    return textwrap.fill(text, 79, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
 import sys
 import warnings
 from abc import ABC, abstractmethod
@@ -63,7 +64,7 @@ class RunConsole(ABC):
 
     def stopped(self, run: Path, stage: str, figures: dict[str, Any]) -> None:
         """Say that a run was stopped after a stage, as was asked."""
-        click.echo(f"Stopped after the stage {stage}. To go on: modeldebug resume {run}")
+        click.echo(f"Stopped after the stage {stage}. To go on: modeldebug resume {shlex.quote(str(run))}")
 
     def finish(self, folder: Path, results: dict[str, Any]) -> None:
         """Show what came of a run or an inspection."""

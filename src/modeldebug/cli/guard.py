@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -121,7 +122,9 @@ def _tell_error(error: ModelDebugError, log: Path | None, then: str | None = Non
 
 def _how_to_go_on(ctx: click.Context) -> str:
     path = run_of(ctx)
-    return f"What was finished is kept; go on with: modeldebug resume {path}" if path is not None else ""
+    if path is None:
+        return ""
+    return f"What was finished is kept; go on with: modeldebug resume {shlex.quote(str(path))}"
 
 
 def _then(ctx: click.Context, error: ModelDebugError) -> str | None:
@@ -129,7 +132,7 @@ def _then(ctx: click.Context, error: ModelDebugError) -> str | None:
     path = run_of(ctx)
     if path is None or not isinstance(error, WaitingForPeople) or "modeldebug resume" in (error.fix or ""):
         return None
-    return f"modeldebug resume {path}"
+    return f"modeldebug resume {shlex.quote(str(path))}"
 
 
 def _out_of_memory(error: Exception) -> InputError:

@@ -105,7 +105,7 @@ def _headline(results: Results) -> str:
         asked = f"No failures were found in {count(results['search']['queries'], 'query')}."
         found = nothing_searched(results["search"]) or asked
     else:
-        found = f"No region was found: of {labelled_clusters(results)} of failures, none was kept."
+        found = f"No region was found: none was kept of {labelled_clusters(results)}."
     return " ".join(text for text in (found, _worth(results), "Nothing was corrected.") if text)
 
 
@@ -160,7 +160,10 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
         *_targets(search["targets"]),
         *(() if results["guide"] is None else (("guide", _guide(results)),)),
         *_auditors(results),
-        ("oracle", reliability(results["oracle_accuracy"], results["oracle_abstained"])),
+        (
+            "labeler" if results["oracle_abstained"] is None else "oracle",
+            reliability(results["oracle_accuracy"], results["oracle_abstained"]),
+        ),
         ("generator", _reconstruction(results)),
         ("regions", _regions(results)),
         *((("splits", said),) if (said := splitting(results)) else ()),

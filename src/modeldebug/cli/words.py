@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..words import came_from, count, error_of, percent, queries
+from ..words import came_from, count, error_of, labelled_clusters, percent, queries
 
 Info = Mapping[str, Any]
 
@@ -120,11 +120,11 @@ def _clusters(info: Info) -> str:
 
 def _regions(info: Info) -> str:
     kept = sum(region["status"] == "kept" for region in info["regions"])
-    clusters = sum(region["parent"] is None for region in info["regions"])
-    parts = len(info["regions"]) - clusters
-    said = f"{count(clusters, 'cluster')} and {count(parts, 'part')}" if parts else count(clusters, "cluster")
+    clusters = [region["status"] for region in info["regions"] if region["parent"] is None]
+    parts = sum(region["parent"] is not None and region["status"] != "split" for region in info["regions"])
+    of = labelled_clusters({"clusters": len(clusters), "splits": {"split": clusters.count("split"), "parts": parts}})
     rounds = len(info["rounds"])
-    return f"{kept} of {said} kept as regions" + (f", in {rounds} rounds" if rounds > 1 else "")
+    return f"{kept} of {of} kept as regions" + (f", in {rounds} rounds" if rounds > 1 else "")
 
 
 def _correction(info: Info) -> str:

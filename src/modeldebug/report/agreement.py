@@ -18,7 +18,8 @@ SHOWN = 12  # disputed images
 WHERE = {"regions": "in regions", "outside": "outside", "all": "combined"}
 HOW = {
     "majority": "the answer with most votes",
-    "one-coin": "the most probable answer, where each annotator counts by an accuracy estimated from all votes",
+    "one-coin": "the most probable answer, where each annotator counts by an accuracy estimated from all votes of a "
+    "round of labelling, in each round anew",
 }
 
 

@@ -126,7 +126,8 @@ class Group:
 
 @dataclass(frozen=True)
 class RoundRow:
-    """A round of labelling: how many clusters, or parts of split ones, were labelled, and what they are."""
+    """A round of labelling: how many clusters, or parts of what the round before split, were labelled, and what they
+    are."""
 
     name: str
     labelled: str

@@ -28,10 +28,10 @@ def put(
     needed: int = 2,
     group: int = 3,
     classes=CLASSES,
-) -> None:
+) -> bool:
     """Ask about n images in groups of `group`."""
     questions = [question(x, i // group) for i, x in enumerate(pictures(n, first))]
-    ballots.put(request, questions, classes=classes, needed=needed)
+    return ballots.put(request, questions, classes=classes, needed=needed)
 
 
 def waiting_run(folder: Path, n: int = 6, **how) -> Path:

@@ -21,13 +21,17 @@ NAMES = ("ann", "bob", "cho", "dan", "eve")
 class Served:
     """The labelling server of a run; a restart takes the same port, and makes new links.
 
+    Args:
+        names: who labels; None for those of last time.
+
     Attributes:
         links: each annotator's, by name.
         said: what it printed until it was ready.
     """
 
-    def __init__(self, run: Path, names: Sequence[str], *more: str) -> None:
-        self._command = [sys.executable, "-m", "modeldebug", "label", str(run), "--annotators", ",".join(names), *more]
+    def __init__(self, run: Path, names: Sequence[str] | None, *more: str) -> None:
+        named = [] if names is None else ["--annotators", ",".join(names)]
+        self._command = [sys.executable, "-m", "modeldebug", "label", str(run), *named, *more]
         self.links: dict[str, str] = {}
         self.said = ""
         self.start()

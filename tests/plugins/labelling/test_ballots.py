@@ -92,7 +92,7 @@ def test_each_annotator_has_an_order_of_his_own_that_stays(ballots):
     put(ballots, 40)
     orders = [[asked.id for asked in ballots.upcoming(ballots.join(name), limit=40)] for name in ("ann", "bob", "ann")]
     assert orders[0] == orders[2] != orders[1]
-    assert sorted(orders[0]) == sorted(orders[1]) == ids(ballots)
+    assert sorted(orders[0]) == sorted(orders[1]) == sorted(ids(ballots))
     assert orders[0] != ids(ballots)
 
 
@@ -160,6 +160,90 @@ def test_other_images_under_the_same_request_have_no_votes(ballots, tmp_path):
     assert rows(tmp_path, "SELECT count(*) FROM votes") == [(3,)]  # kept, though they count for nothing
     put(ballots, 3)
     assert ballots.waiting("regions") == 0
+
+
+def closed(ballots, *names, needed=5):
+    """A request that these annotators have answered, and that the run has gone on from."""
+    put(ballots, 3, needed=needed)
+    for annotator in ballots.invite(names).values():
+        answer_all(ballots, annotator)
+    assert ballots.finish("regions") == 0
+
+
+def test_annotator_who_comes_later_reopens_no_request_that_is_answered(ballots):
+    closed(ballots, "ann", "bob")
+    ballots.join("cho")
+    assert ballots.waiting("regions") == ballots.tally().waiting == 0
+    assert ballots.upcoming(ballots.join("cho"), limit=9) == []
+    put(ballots, 3, needed=5)  # the run comes by again, and no later request was put
+    assert ballots.waiting("regions") == ballots.finish("regions") == 0
+    put(ballots, 3, first=9, needed=5, request="regions-2")
+    assert not put(ballots, 3, needed=5)
+    assert ballots.waiting("regions") == ballots.finish("regions") == 0
+    assert ballots.waiting("regions-2") == 3
+    assert ballots.tally().needed == 3
+
+
+def test_request_that_waits_is_not_closed_by_asking_how_it_stands(ballots):
+    put(ballots, 3, needed=5)
+    ann, _ = ballots.invite(["ann", "bob"]).values()
+    answer_all(ballots, ann)
+    assert ballots.finish("regions") == 3
+    ballots.join("cho")
+    assert ballots.tally().needed == 3
+
+
+def test_later_request_stays_open_while_an_answered_one_is_read_back(ballots):
+    closed(ballots, "ann")
+    put(ballots, 3, first=9, request="regions-2")
+    shown = ids(ballots)
+    assert not put(ballots, 3, needed=5)
+    assert ballots.tally().request == "regions-2"
+    ballots.vote(ballots.join("ann"), {shown[0]: 1}, way="page")  # a page that was open all the time
+    assert ballots.waiting("regions-2") == 2
+
+
+@pytest.mark.parametrize("change", [{"first": 1}, {"classes": ("a", "b")}, {"needed": 6}, {"group": 1}, {"n": 2}])
+def test_closed_request_is_asked_again_once_it_is_another_one(ballots, change):
+    closed(ballots, "ann")
+    ballots.join("bob")
+    assert put(ballots, **({"n": 3, "needed": 5} | change))
+    assert ballots.tally().needed == 2
+    assert ballots.waiting("regions") > 0
+
+
+def test_votes_that_the_run_has_gone_on_with_change_no_more(ballots):
+    closed(ballots, "ann")
+    ann, images = ballots.join("ann"), ids(ballots)
+    for change in (lambda: ballots.vote(ann, {images[0]: 2}, way="page"), lambda: ballots.withdraw(ann, images)):
+        with pytest.raises(NotAskedError):
+            change()
+    assert ballots.table("regions") == (("ann",), [[1], [1], [1]])
+    assert ballots.latest(ann, limit=9) == []  # nothing to be taken back
+    assert ballots.progress(ann) == (3, 0)
+
+
+def test_numbers_of_images_tell_nothing_of_rows(ballots):
+    """They stand in the page's addresses, and rows come cluster by cluster."""
+    put(ballots, 40)
+    assert [asked.digest for asked in sorted(ballots.asked(), key=lambda one: one.id)] == sorted(
+        asked.digest for asked in ballots.asked()
+    )
+    assert ids(ballots) != sorted(ids(ballots))
+
+
+def test_transaction_inside_of_another_ends_with_it(ballots):
+    def invite_and_fail():
+        with ballots.writing():
+            ballots.invite(["ann"])
+            ballots.invite(["bob", "BOB"])
+
+    with pytest.raises(InputError):
+        invite_and_fail()
+    assert ballots.invited() == []
+    ballots.invite(["bob", "ann"])
+    ballots.invite(["ann", "cho"])
+    assert ballots.invited() == ["ann", "cho"]
 
 
 def test_other_classes_make_other_questions(ballots):

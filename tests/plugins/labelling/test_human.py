@@ -41,12 +41,12 @@ def vote(folder, name, answers):
 def test_human_waits_until_every_image_has_enough_votes(labels):
     waiting = human(labels).label(request())
     assert waiting.waiting == 3
-    assert waiting.how == f"modeldebug label '{labels.parent}'"
+    assert waiting.how == f"modeldebug label '{labels.parent}' --annotators NAME,NAME"
     assert not waiting.ready()
     with Ballots(labels) as ballots:
         ballots.invite(["ann", "bob"])
     vote(labels, "ann", [0, -1, 2])
-    assert isinstance(human(labels).label(request()), Pending)
+    assert human(labels).label(request()).how == f"modeldebug label '{labels.parent}'"  # it knows who labels
     assert not waiting.ready()
     vote(labels, "bob", [0, 1, 1])
     assert waiting.ready()
@@ -70,8 +70,25 @@ def test_second_request_waits_for_votes_of_its_own(labels):
     assert human(labels, votes=1).label(request(name="regions-2")).waiting == 3
 
 
+def test_annotator_of_a_second_request_reopens_no_first_one(labels):
+    """The run comes to the first request again whenever it is resumed, and needs it answered."""
+    second = request(first=3, name="regions-2")
+    human(labels, votes=5).label(request())
+    vote(labels, "ann", [0, 1, 2])
+    answers = human(labels, votes=5).label(request())
+    assert human(labels, votes=5).label(second).waiting == 3
+    with Ballots(labels) as ballots:
+        ballots.invite(["ann", "bob"])
+    vote(labels, "ann", [0, 0, 0])
+    again = human(labels, votes=5).label(request())  # resumed too early
+    assert again.votes.tolist() == answers.votes.tolist() == [[0], [1], [2]]
+    vote(labels, "bob", [0, 0, 1])  # from the page that was open all the time
+    assert human(labels, votes=5).label(request()).annotators == ("ann",)
+    assert human(labels, votes=5).label(second).votes.tolist() == [[0, 0], [0, 0], [0, 1]]
+
+
 def test_human_without_a_run_waits_for_all():
-    assert human().label(request()) == Pending(3, "modeldebug label RUN")
+    assert human().label(request()) == Pending(3, "modeldebug label RUN --annotators NAME,NAME")
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])

@@ -237,6 +237,7 @@ PATHS = [
     "/assets/../app.py", "/assets/..%2fapp.py", "/assets/%2e%2e/auth.py", "/assets/..%5capp.py", "/assets/page.html",
     "/assets//etc/passwd", "/assets/%2fetc%2fpasswd", "/assets/style.css%00.png", "/assets/",
     "/image/../votes.sqlite", "/image/1.png", "/image/-1", "/image/0", "/image/999", "/image/" + "9" * 30,
+    "/image/" + "9" * 5000, "/image/" + "9" * 19, "/image/%D9%A1", "/image/+1", "/image/1_0", "/image/%201",
     "/image/%31%00", "/votes.sqlite", "/labels/votes.sqlite", "/static/app.js", "/docs", "/api/groups",
     "/api/state/",
 ]  # fmt: skip
@@ -329,7 +330,7 @@ NO_VOTES = [
     ({}, 422), ({"images": [], "answer": 1}, 422), ({"images": "1", "answer": 1}, 422), ({"images": [True]}, 422),
     ({"images": ["1"]}, 422), ({"images": [1.0]}, 422), ({"images": [2**80]}, 422), ({"images": [None]}, 422),
     ({"answer": None}, 422), ({"answer": 3}, 422), ({"answer": -2}, 422), ({"answer": 2**80}, 422),
-    ({"answer": "1"}, 422),
+    ({"answer": "1"}, 422), ({"way": "group"}, 422),
     ({"way": "by force"}, 422), ({"way": ["page"]}, 422), ({"images": [1] * 1001}, 422), ({"images": [10**6]}, 409),
 ]  # fmt: skip
 
