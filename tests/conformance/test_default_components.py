@@ -24,7 +24,7 @@ from modeldebug.testing import check_dataset, parametrize_with_checks
 SHORT = {
     "cnn": {"epochs": 4},
     "examples-cnn": {"epochs": 2},
-    "resnet18": {"epochs": 3, "batch_size": 32},
+    "resnet18": {"epochs": 2, "batch_size": 32},
     "ensemble": {"members": 2, "epochs": 6, "width": 8},
     "digits": {"limit": 300},
     "vae": {"epochs": 12, "hidden": 32, "channels": 8, "latent": 3},

@@ -24,7 +24,7 @@ def test_message_leaves_out_what_is_not_known_but_keeps_zero_and_false():
     [(ModelDebugError, 1), (ConfigError, 2), (RunFolderError, 2), (PluginError, 2), (WaitingForPeople, 3)],
 )
 def test_each_error_knows_its_exit_code(error, code):
-    assert error("what").exit_code == code
+    assert error("what", fix="do this").exit_code == code
 
 
 def test_nearest_known_name_is_offered():
