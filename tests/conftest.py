@@ -22,6 +22,15 @@ PLAIN_STAGES = tuple(stage for stage in STAGES if stage not in EXTRA)  # of a ru
 INSPECTED = ("--target", "ambiguous:0,4", "--target", "class-excluded:1")
 
 
+LONGEST = ("examples", "docs", "conformance")  # folders
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that take longest come first: one worker takes over from the other, and none is left with a long one."""
+    tests = Path(__file__).parent
+    items.sort(key=lambda item: item.path.relative_to(tests).parts[0] not in LONGEST)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Converted images go to a folder of the tests' own, here and in every process that they start."""

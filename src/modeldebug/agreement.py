@@ -176,13 +176,20 @@ def joined(parts: Sequence[Answers]) -> Answers:
     return Answers(votes, None, names)
 
 
-def most_disputed(votes: Tensor, num_classes: int, most: int) -> Tensor:
-    """The rows of the images that annotators agree on least, (m,) int64, the most disputed first: by the share of the
-    most frequent answer. Images with fewer than two votes, and those on which all agree, are not among them.
+def most_disputed(votes: Tensor, num_classes: int, most: int, group: Tensor) -> Tensor:
+    """The rows of the images that annotators agree on least, (m,) int64: the most disputed of each group (n,) int64
+    first, by the share of the most frequent answer, then the second of each, since images of one group are much alike.
+    Images with fewer than two votes, and those on which all agree, are not among them.
 
-    >>> most_disputed(torch.tensor([[1, 1, 1], [0, 1, 2], [1, 1, 0], [2, -2, -2]]), 3, most=5)
+    >>> votes = torch.tensor([[1, 1, 1], [0, 1, 2], [1, 1, 0], [2, -2, -2]])
+    >>> most_disputed(votes, 3, most=5, group=torch.tensor([0, 0, 0, 1]))
     tensor([1, 2])
     """
     share = vote_share(votes, num_classes)
     disputed = (share < 1).nonzero()[:, 0]
-    return disputed[share[disputed].argsort(stable=True)][:most]
+    ranked = disputed[share[disputed].argsort(stable=True)]
+    by_group = group[ranked].argsort(stable=True)
+    counts = group[ranked].bincount()
+    before = torch.empty_like(ranked)  # of its own group, how many are disputed more
+    before[by_group] = torch.arange(len(ranked)) - (counts.cumsum(0) - counts).repeat_interleave(counts)
+    return ranked[before.argsort(stable=True)][:most]

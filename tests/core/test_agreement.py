@@ -213,8 +213,14 @@ def test_answers_to_several_requests_are_joined_by_name():
 
 def test_the_most_disputed_images_come_first_and_those_agreed_on_not_at_all():
     votes = torch.tensor([[1, 1, 1], [0, 1, 2], [1, 1, 0], [2, -2, -2], [0, 0, -1], [-2, -2, -2]])
-    assert most_disputed(votes, 3, most=9).tolist() == [1, 2, 4]
-    assert most_disputed(votes, 3, most=1).tolist() == [1]
+    together = torch.zeros(6).long()
+    assert most_disputed(votes, 3, most=9, group=together).tolist() == [1, 2, 4]
+    assert most_disputed(votes, 3, most=1, group=together).tolist() == [1]
+
+
+def test_the_most_disputed_image_of_each_group_comes_before_the_second_of_any():
+    votes = torch.tensor([[0, 1, 2], [0, 1, 2], [0, 0, 1], [0, 0, 1]])
+    assert most_disputed(votes, 3, most=4, group=torch.tensor([5, 5, 5, 7])).tolist() == [0, 3, 1, 2]
 
 
 def test_alpha_falls_as_annotators_err_more_often():

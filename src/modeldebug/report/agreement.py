@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from ..agreement import most_disputed
@@ -102,11 +103,12 @@ def agreement(findings: Findings) -> Agreement | None:
 def _disputed(findings: Findings, names: Sequence[str]) -> tuple[Disputed, ...]:
     saved = findings.stages["regions"].tensors
     votes, x, labels, predicted = (saved[name] for name in ("votes", "x", "labels", "predicted"))
+    group = torch.arange(len(votes)) // (len(votes) // len(findings.stages["regions"].info["regions"]))
     return tuple(
         Disputed(
             sample_of(findings, x[row], labels[row], predicted[row], TILE), _votes(votes[row], names, findings.classes)
         )
-        for row in most_disputed(votes, len(findings.classes), SHOWN).tolist()
+        for row in most_disputed(votes, len(findings.classes), SHOWN, group).tolist()
     )
 
 
