@@ -1,7 +1,8 @@
 """The report of a run: one HTML file, drawn from the run folder alone.
 
 `findings` reads the folder; `outcome`, `regions`, `details` and `reproduce` turn it into what a reader sees, `images`
-and `figures` into pictures; `view` puts the page together, and the template lays it out, without logic of its own.
+and `figures` into pictures; `frame` holds what the pages of runs and inspections share, `view` puts the page together,
+and the template lays it out, without logic of its own.
 """
 
 from __future__ import annotations

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ..store import RunStore
-from ..words import labelled_by, preset_named, rootless, trained_on, without_origin
+from ..words import labelled_by, rootless, without_origin
 from . import details, failures, reproduce
 from .agreement import Agreement, agreement
-from .details import Bar, Chosen, Correction, MapView, Matrix, Setting
+from .details import Correction, MapView, Matrix
 from .failures import Judge, Kind, Pursued
 from .findings import Findings
+from .frame import Frame, frame
 from .generator import Gate, gate
 from .outcome import Outcome, outcome
 from .regions import Gallery, Group, RoundRow, Share, galleries, groups, rounds
-from .wording import count, duration, percent, unbroken
-
-_MAIN = ("modeldebug", "torch", "python")
+from .wording import count, percent, unbroken
 
 
 @dataclass(frozen=True)
@@ -51,23 +48,9 @@ class Regions:
 
 
 @dataclass(frozen=True)
-class Again:
-    """How to do the run again, and how to use what it left."""
-
-    command: str
-    is_python: bool
-    versions: tuple[tuple[str, str], ...]
-    machine: str
-    data: str
-    weights: tuple[tuple[str, str], ...]  # what for, code
-
-
-@dataclass(frozen=True)
-class Page:
+class Page(Frame):
     """The report."""
 
-    title: str
-    subtitle: str
     outcome: Outcome
     failures: Failures
     regions: Regions
@@ -78,22 +61,13 @@ class Page:
     gate: Gate | None
     map: MapView | None
     matrices: tuple[Matrix, ...]
-    classes: tuple[str, ...]
-    long_names: bool
-    about: tuple[tuple[str, str], ...]
-    components: tuple[Chosen, ...]
-    core_settings: tuple[Setting, ...]
-    timing: tuple[Bar, ...]
-    total_time: str
-    again: Again
 
 
 def build(store: RunStore) -> Page:
     """The page of a finished run."""
     findings = Findings.of(store)
     return Page(
-        title=f"{findings.component('classifier')} on {findings.component('dataset')}",
-        subtitle=findings.manifest["created"][:16].replace("T", " "),
+        **frame(findings, _use(findings) if findings.results["correction_skipped"] is None else ()),
         outcome=outcome(findings),
         failures=_failures(findings),
         regions=_regions(findings),
@@ -104,14 +78,6 @@ def build(store: RunStore) -> Page:
         gate=gate(findings),
         map=details.map_view(findings),
         matrices=details.matrices(findings),
-        classes=tuple(findings.classes),
-        long_names=max(map(len, findings.classes)) > 2,
-        about=about(findings),
-        components=details.components(findings),
-        core_settings=details.core_settings(findings),
-        timing=details.timing(findings),
-        total_time=duration(findings.results["seconds"]["total"]),
-        again=again(findings, _use(findings) if findings.results["correction_skipped"] is None else ()),
     )
 
 
@@ -173,57 +139,6 @@ def _regions(findings: Findings) -> Regions:
         how=how,
         tile=max(64 if longest <= 4 else 104, widest + 8),
         no_novelty=findings.info("evidence").get("misclassified_train") == 0,
-    )
-
-
-def about(findings: Findings) -> tuple[tuple[str, str], ...]:
-    """What was run, in a few words each."""
-    data, accuracy = findings.info("data"), findings.info("classifier")["accuracy"]
-    channels, height, width = data["shape"]
-    sizes = " / ".join(f"{data['images'][part]:,}" for part in ("train", "validation", "test"))
-    learnt = findings.results["generator_data"]
-    made = "trained by this run" if findings.info("classifier")["trained"] else "used as given"
-    rates = ", ".join(f"{percent(accuracy[part])} {part}" for part in ("train", "validation", "test"))
-    return (
-        ("Data", f"{sizes} images (train / validation / test)"),
-        ("Images", f"{height} \u00d7 {width}, {count(channels, 'channel')}, {count(len(data['classes']), 'class')}"),
-        ("Accuracy", f"{rates}; the classifier was {made}"),
-        *((("Guide", _guided_by(findings)),) if "guide" in findings.stages else ()),
-        *((("Generator", f"learnt from {_learnt(learnt)}, not from the classifier's data"),) if learnt else ()),
-        ("Plugins", ", ".join(findings.manifest["plugins"])),
-        ("Preset", preset_named(findings.results["preset"], findings.results["budget"])),
-        *((("When to take it", advice),) if (advice := findings.results["advice"]) else ()),
-        ("Seed", str(findings.results["seed"])),
-        ("Versions", ", ".join(f"{k} {v}" for k, v in findings.manifest["versions"].items() if k in _MAIN)),
-    )
-
-
-def _guided_by(findings: Findings) -> str:
-    info, made = findings.info("guide"), findings.component("guide")
-    how = "trained by this run" if info["trained"] else "used as given"
-    asked = count(findings.results["search"]["guide_queries"], "query")
-    return f"{made}, {how}; {percent(info['accuracy']['test'])} of the test images right; asked in {asked}"
-
-
-def _learnt(data: Mapping[str, Any]) -> str:
-    return trained_on(data["dataset"], data["images"], data["classes"])
-
-
-def again(findings: Findings, weights: tuple[tuple[str, str], ...] = ()) -> Again:
-    """How to do it again, and ways to use its weights."""
-    manifest = findings.manifest
-    machine = manifest["machine"]
-    threads = count(machine["processors"], "processor")
-    if machine["threads"] is not None:
-        threads += f", {count(machine['threads'], 'thread')}"
-    from_python = bool(reproduce.python_objects(manifest))
-    return Again(
-        command=reproduce.python_call(manifest) if from_python else reproduce.command(manifest),
-        is_python=from_python,
-        versions=tuple(manifest["versions"].items()),
-        machine=f"{machine['system']}, {threads}",
-        data=findings.info("data")["sha256"],
-        weights=weights,
     )
 
 

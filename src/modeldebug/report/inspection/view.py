@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...store import RunStore
-from .. import details
-from ..details import Bar, Chosen, Setting
-from ..view import Again, about, again
-from ..wording import count, duration, percent
+from ..frame import Frame, frame
+from ..wording import count, percent
 from . import evidence
 from .evidence import Boundary, Prior, Quality, Stopping, TestSet
 from .found import Aim, Found
@@ -33,11 +31,9 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Page:
+class Page(Frame):
     """The report of an inspection."""
 
-    title: str
-    subtitle: str
     outcome: Outcome
     rows: tuple[Row, ...]
     few: int
@@ -54,14 +50,6 @@ class Page:
     priors: tuple[Prior, ...]
     quality: Quality
     sigma: str
-    classes: tuple[str, ...]
-    long_names: bool
-    about: tuple[tuple[str, str], ...]
-    components: tuple[Chosen, ...]
-    core_settings: tuple[Setting, ...]
-    timing: tuple[Bar, ...]
-    total_time: str
-    again: Again
 
 
 def build(store: RunStore) -> Page:
@@ -72,8 +60,7 @@ def build(store: RunStore) -> Page:
     widest = max((s.picture.width for g in (*shown, *folded) for s in g.shots), default=0)
     longest = max((len(word) for name in found.classes for word in name.split()), default=1)
     return Page(
-        title=f"{findings.component('classifier')} on {findings.component('dataset')}",
-        subtitle=findings.manifest["created"][:16].replace("T", " "),
+        **frame(findings),
         outcome=_outcome(found),
         rows=rows(found, (*shown, *folded)),
         few=FEW,
@@ -90,14 +77,6 @@ def build(store: RunStore) -> Page:
         priors=evidence.priors(found),
         quality=evidence.quality(found),
         sigma=f"{findings.config['search']['sigma']:g}",
-        classes=tuple(found.classes),
-        long_names=max(map(len, found.classes)) > 2,
-        about=about(findings),
-        components=details.components(findings),
-        core_settings=details.core_settings(findings),
-        timing=details.timing(findings),
-        total_time=duration(findings.results["seconds"]["total"]),
-        again=again(findings),
     )
 
 
