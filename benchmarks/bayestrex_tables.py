@@ -29,7 +29,7 @@ from typing import Any
 
 import torch
 from figures import lowest, publish, shown
-from layers import Settings, merged
+from layers import Settings, loaded, merged
 from reference import COUNTED, models, prior_draws, weighted
 from torch import Tensor, nn
 
@@ -291,13 +291,9 @@ def _torn(tables: Tables) -> nn.Module:
 def _parts(args: argparse.Namespace) -> tuple[Any, Any]:
     """The data, and the source of the examples' network."""
     from modeldebug_classifiers.plugin import modeldebug_classifiers
-    from modeldebug_datasets.plugin import modeldebug_datasets
 
-    component = next(c for c in modeldebug_datasets() if c.name == args.dataset)
-    limit = QUICK["dataset"] if args.quick else {}
-    made = component.make(component.config(**({"root": str(args.root)} if args.root else {}), **limit))
-    made.name = component.name
-    data = made.load(rng_for(args.seed, "data"))
+    settings = ({"root": str(args.root)} if args.root else {}) | (QUICK["dataset"] if args.quick else {})
+    data = loaded(args.dataset, args.seed, **settings)
     network = next(c for c in modeldebug_classifiers() if c.name == "examples-cnn")
     return data, network.make(network.config(), data.spec)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modeldebug import Component, hookimpl
 
-from .settings import PriorConfig, ReconstructConfig
+from .settings import GeneticConfig, HeldOutConfig, NaturalConfig, PriorConfig, ReconstructConfig
 
 
 @hookimpl
@@ -17,5 +17,17 @@ def modeldebug_searchers() -> list[Component]:
         Component(
             "reconstruct", "no search: the failures among the reconstructions of training images", ReconstructConfig,
             "modeldebug_rivals.reconstruct:Reconstruct", requires=frozenset({"encode"}),
+        ),
+        Component(
+            "natural", "noise grows around the code of a training image until the prediction flips (Zhao et al. 2018)",
+            NaturalConfig, "modeldebug_rivals.natural:Natural", requires=frozenset({"encode"}),
+        ),
+        Component(
+            "genetic", "a genetic algorithm around the code of a training image (SINVAD, Kang et al. 2020)",
+            GeneticConfig, "modeldebug_rivals.genetic:Genetic", requires=frozenset({"encode"}),
+        ),
+        Component(
+            "test-set", "no generator: the test images that the classifier gets wrong", HeldOutConfig,
+            "modeldebug_rivals.test_set:HeldOut", requires=frozenset({"test-images"}),
         ),
     ]  # fmt: skip

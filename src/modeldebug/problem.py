@@ -13,10 +13,22 @@ from .classifier import gradient as gradient_of
 from .contracts.generator import Generator
 from .errors import PluginError
 from .pipeline import Pipeline
-from .queries import Asked, Evaluation, GuideAnswer, Memory, Meter, Misfit, Residuals, Slope, check_candidates
+from .queries import (
+    Asked,
+    Evaluation,
+    Expected,
+    GuideAnswer,
+    Memory,
+    Meter,
+    Misfit,
+    Residuals,
+    Slope,
+    check_candidates,
+    is_allowed,
+)
 from .targets import Target, margin, residuals
 from .tensors import check_tensor
-from .types import Candidates, Failures, Origins
+from .types import Candidates, Failures, ImageSet, Origins
 
 
 class Problem:
@@ -30,6 +42,7 @@ class Problem:
             expected one is a failure.
         sigma: how closely targets are to be met: the standard deviation of their likelihoods.
         guide: another classifier that a searcher may ask whether an image is still what it should be.
+        test: labelled test images, for a searcher that inspects these; None for any other.
         batch_size: images decoded and classified at a time.
         device: where the networks are.
         searcher: who asks, for messages.
@@ -50,6 +63,7 @@ class Problem:
         targets: Sequence[Target] = (),
         sigma: float = 0.05,
         guide: Classifier | None = None,
+        test: ImageSet | None = None,
         batch_size: int = 512,
         device: torch.device | None = None,
         searcher: str = "the searcher",
@@ -60,8 +74,10 @@ class Problem:
         self.origins = origins
         self.targets = tuple(targets)
         self.sigma = sigma
+        self.test = test
         self.meter = Meter()
         self.num_classes = classifier.spec.num_classes
+        self._expected = Expected(origins, self.targets, self.num_classes, searcher)
 
     @property
     def latent_size(self) -> int:
@@ -115,7 +131,7 @@ class Problem:
             ClassifierError: the classifier raises, or answers with another shape, or NaN.
         """
         asked = self._told(z, Asked(origin, condition, target))
-        probs, failing, images = self._ask(z, None, asked.condition, self._right(asked)[1])
+        probs, failing, images = self._ask(z, None, asked.condition, self._expected.right(asked)[1])
         return self._memory.keep(z, asked, probs, failing, images)
 
     def misfit(
@@ -203,7 +219,7 @@ class Problem:
         (torch.Size([3]), torch.Size([3, 2]), 9)
         """
         asked = self._told(z, Asked(origin, condition))
-        allowed = self._right(asked)[1]
+        allowed = self._expected.right(asked)[1]
         values, gradients, probs, failing, images = [], [], [], [], []
         classifier = self._pipeline.classifier
         with torch.enable_grad():
@@ -213,7 +229,7 @@ class Problem:
                 gradients.append(gradient_of(value, code, classifier).cpu())
                 values.append(value.detach().cpu())
                 probs.append(log_probs.detach().exp().cpu())
-                failing.append(~_is_allowed(probs[-1], allowed[rows]))
+                failing.append(~is_allowed(probs[-1], allowed[rows]))
                 images.append(x.detach().cpu()[failing[-1]])
                 self.meter.failing += len(images[-1])
         self.meter.queries += 3 * len(z)
@@ -224,9 +240,9 @@ class Problem:
         self, evaluation: Evaluation, *, origin: Tensor | None = None, condition: Tensor | None = None
     ) -> Tensor:
         """The margin (n,) float32 of what was evaluated with the same origins and conditions: no query."""
-        asked = self._filled(len(evaluation.probs), Asked(origin, condition))
+        asked = self._expected.filled(len(evaluation.probs), Asked(origin, condition))
         log_probs = evaluation.probs.clamp_min(torch.finfo(torch.float32).tiny).log()
-        return margin(log_probs, self._right(asked)[1])
+        return margin(log_probs, self._expected.right(asked)[1])
 
     def ask_guide(
         self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None, gradient: bool = False
@@ -252,7 +268,7 @@ class Problem:
                 plugin=self._searcher,
             )
         asked = self._told(z, Asked(origin, condition))
-        allowed = self._right(asked)[1]
+        allowed = self._expected.right(asked)[1]
         answers, gradients = [], []
         with torch.set_grad_enabled(gradient):
             for rows, x, code in self._pipeline.decoded(z, asked.condition, gradient=gradient):
@@ -275,12 +291,12 @@ class Problem:
         asked = Asked(origin, candidates.condition, candidates.target)
         if candidates.evaluation is not None and len(candidates):
             z, probs, condition = self._memory.recall(candidates, candidates.evaluation, searcher)
-            expected, allowed = self._right(replace(asked, condition=condition))
-            bad = ~_is_allowed(probs, allowed)
+            expected, allowed = self._expected.right(replace(asked, condition=condition))
+            bad = ~is_allowed(probs, allowed)
             images = self._memory.images(candidates.evaluation[bad], self.image_shape)
         else:
-            asked = self._filled(len(candidates), asked)
-            condition, (expected, allowed) = asked.condition, self._right(asked)
+            asked = self._expected.filled(len(candidates), asked)
+            condition, (expected, allowed) = asked.condition, self._expected.right(asked)
             check_candidates(candidates, latent_size=self.latent_size, image_shape=self.image_shape, searcher=searcher)
             probs, bad, parts = self._ask(z, candidates.x, condition, allowed)
             images = torch.cat(parts)
@@ -320,7 +336,7 @@ class Problem:
     def _told(self, z: Tensor, asked: Asked) -> Asked:
         """What is asked, with the class that the decoder is told, once codes and all else are known to fit."""
         check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self._searcher)
-        return self._filled(len(z), asked)
+        return self._expected.filled(len(z), asked)
 
     def _pursued(
         self, z: Tensor, asked: Asked, *, gradient: bool
@@ -329,13 +345,13 @@ class Problem:
         (b,) where it has a say, and the codes that gradients go back to."""
         asked = self._told(z, asked)
         assert asked.target is not None  # those who call this are given it
-        expected, allowed = self._right(asked)
+        expected, allowed = self._expected.right(asked)
         has_a_say = self.guided and any(target.expected >= 0 for target in self.targets)
         for rows, x, code in self._pipeline.decoded(z, asked.condition, gradient=gradient):
             probs = self._pipeline.classifier.log_probs(x).exp()
             gaps = residuals(self.targets, asked.target[rows], probs)
             doubt = self._pipeline.doubt(x, expected[rows]) if has_a_say else None
-            self.meter.failing += int((~_is_allowed(probs.detach().cpu(), allowed[rows])).sum())
+            self.meter.failing += int((~is_allowed(probs.detach().cpu(), allowed[rows])).sum())
             self._spend(len(code), len(code) if has_a_say else 0)
             yield probs, gaps, doubt, code
 
@@ -350,51 +366,20 @@ class Problem:
 
         One batch at a time is decoded and classified: other images than failures are never held beyond their batch.
         """
+        if not len(allowed):  # networks are run in full batches, also for nothing
+            nothing = torch.empty(0, self.num_classes)
+            return nothing, nothing.any(1), [torch.empty(0, *self.image_shape)]
         answers, failing, images = [], [], []
         for rows, given, probs in self._pipeline.answered(len(allowed), z, x, condition):
             self.meter.queries += len(given)
             answers.append(probs)
-            failing.append(~_is_allowed(probs, allowed[rows]))
+            failing.append(~is_allowed(probs, allowed[rows]))
             images.append(given[failing[-1]])
             self.meter.failing += len(images[-1])
         return torch.cat(answers), torch.cat(failing), images
-
-    def _filled(self, n: int, asked: Asked) -> Asked:
-        """The same, checked, with the class that the decoder is told: the given one, else the origin's."""
-        highest = {
-            "origin": len(self.origins) - 1, "condition": self.num_classes - 1, "target": len(self.targets) - 1
-        }  # fmt: skip
-        for name, last in highest.items():
-            value = getattr(asked, name)
-            if value is not None:
-                check_tensor(name, value, shape=(n,), dtype=torch.int64, low=0, high=last, plugin=self._searcher)
-        if asked.condition is None and asked.origin is not None and self.origins.condition is not None:
-            return replace(asked, condition=self.origins.condition[asked.origin])
-        return asked
-
-    def _right(self, asked: Asked) -> tuple[Tensor, Tensor]:
-        """Of each code, the label that its image should get, (n,) int64, and which predictions are right, (n, k) bool:
-        as its target says; else its origin's label, else the class that the decoder was told."""
-        if asked.target is not None:
-            expected = torch.tensor([t.expected for t in self.targets])[asked.target]
-            return expected, torch.stack([t.allowed(self.num_classes) for t in self.targets])[asked.target]
-        label = asked.condition if asked.origin is None else self.origins.labels[asked.origin]
-        if label is None:
-            raise PluginError(
-                "nothing says which label is expected of these codes",
-                got="codes without an origin or a condition",
-                expected="origins, or a conditional generator",
-                plugin=self._searcher,
-            )
-        return label, torch.nn.functional.one_hot(label, self.num_classes).bool()
 
     def _distance(self, z: Tensor, origin: Tensor | None, nothing: Tensor) -> Tensor:
         if origin is None or self.origins.z is None:
             return nothing
         distance: Tensor = torch.linalg.vector_norm(z - self.origins.z[origin], dim=1)
         return distance
-
-
-def _is_allowed(probs: Tensor, allowed: Tensor) -> Tensor:
-    """Whether the class of each prediction (n, k) is among those that are right, (n,) bool."""
-    return allowed.gather(1, probs.argmax(1, keepdim=True))[:, 0]

@@ -1,15 +1,16 @@
-"""What a searcher is told when it asks, what asking costs, and what the core remembers of a step's answers."""
+"""What a searcher asks for, what it is told and what that costs, and what the core remembers of a step's answers."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from .errors import PluginError
+from .targets import Target
 from .tensors import check_tensor, describe
-from .types import Candidates
+from .types import Candidates, Origins
 
 
 @dataclass
@@ -128,6 +129,67 @@ class Asked:
     origin: Tensor | None = None
     condition: Tensor | None = None
     target: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Expected:
+    """Which predictions are right for what is asked about.
+
+    >>> origins = Origins(torch.tensor([40, 41]), torch.tensor([0, 2]))
+    >>> Expected(origins, (), 3, "mine:search").right(Asked(origin=torch.tensor([1])))
+    (tensor([2]), tensor([[False, False,  True]]))
+    """
+
+    origins: Origins
+    targets: tuple[Target, ...]
+    num_classes: int
+    searcher: str
+
+    def filled(self, n: int, asked: Asked) -> Asked:
+        """The same, checked, with the class that the decoder is told: the given one, else the origin's.
+
+        Raises:
+            PluginError: another shape, dtype or range.
+        """
+        highest = {
+            "origin": len(self.origins) - 1, "condition": self.num_classes - 1, "target": len(self.targets) - 1
+        }  # fmt: skip
+        for name, last in highest.items():
+            value = getattr(asked, name)
+            if value is not None:
+                check_tensor(name, value, shape=(n,), dtype=torch.int64, low=0, high=last, plugin=self.searcher)
+        if asked.condition is None and asked.origin is not None and self.origins.condition is not None:
+            return replace(asked, condition=self.origins.condition[asked.origin])
+        return asked
+
+    def right(self, asked: Asked) -> tuple[Tensor, Tensor]:
+        """Of each code or image, the label that it should get, (n,) int64, and which predictions are right, (n, k)
+        bool: as its target says; else its origin's label, else its condition.
+
+        Raises:
+            PluginError: nothing says which label is expected.
+        """
+        if asked.target is not None:
+            expected = torch.tensor([t.expected for t in self.targets])[asked.target]
+            return expected, torch.stack([t.allowed(self.num_classes) for t in self.targets])[asked.target]
+        label = asked.condition if asked.origin is None else self.origins.labels[asked.origin]
+        if label is None:
+            raise PluginError(
+                "nothing says which label is expected of these codes",
+                got="codes without an origin or a condition",
+                expected="origins, or a conditional generator",
+                plugin=self.searcher,
+            )
+        return label, torch.nn.functional.one_hot(label, self.num_classes).bool()
+
+
+def is_allowed(probs: Tensor, allowed: Tensor) -> Tensor:
+    """Whether the class of each prediction (n, k) is among those that are right, (n,) bool.
+
+    >>> is_allowed(torch.tensor([[0.1, 0.9]]), torch.tensor([[True, False]]))
+    tensor([False])
+    """
+    return allowed.gather(1, probs.argmax(1, keepdim=True))[:, 0]
 
 
 @dataclass(eq=False)

@@ -5,6 +5,7 @@ import torch
 from probes import KNOWN, codes, in_ball, judge
 
 from modeldebug import Candidates, ComponentConfig, Origins, PluginError, Problem, rng_for
+from modeldebug.pipeline import Pipeline
 from modeldebug.targets import margin
 from modeldebug.testing.problems import PlantedGenerator
 
@@ -40,6 +41,19 @@ def test_judging_what_was_evaluated_costs_nothing_more(problem):
     failures = judge(problem, z=z[3:], origin=origin[3:], evaluation=evaluation.id[3:])
     assert problem.meter.queries == 10
     assert len(failures) == 7
+
+
+def test_asking_about_nothing_runs_no_network(problem, monkeypatch):
+    def refuse(*asked):
+        raise AssertionError("a full batch is run for nothing")
+
+    monkeypatch.setattr(Pipeline, "answered", refuse)
+    nothing = {"z": torch.empty(0, 2), "origin": torch.empty(0, dtype=torch.int64)}
+    evaluation = problem.evaluate(**nothing)
+    failures = judge(problem, **nothing)
+    assert evaluation.probs.shape == failures.probs.shape == (0, 4)
+    assert failures.x.shape == (0, 1, 8, 8)
+    assert problem.meter.queries == 0
 
 
 def test_judging_what_was_not_evaluated_costs_its_queries(problem):

@@ -6,9 +6,10 @@ from lines import run
 from modeldebug_rivals.plugin import modeldebug_searchers
 from modeldebug_rivals.prior import Prior
 from modeldebug_rivals.reconstruct import Reconstruct
-from modeldebug_rivals.settings import PriorConfig, ReconstructConfig
+from modeldebug_rivals.settings import HeldOutConfig, PriorConfig, ReconstructConfig
+from modeldebug_rivals.test_set import HeldOut
 
-from modeldebug import ConfigError, Origins, rng_for
+from modeldebug import ConfigError, ImageSet, Origins, Problem, rng_for
 from modeldebug.component import Component
 from modeldebug.config import Layer, resolve
 from modeldebug.registry import Registry
@@ -17,7 +18,8 @@ from modeldebug.testing.problems import codes_of
 
 KNOWN = known_problem()
 TOLD = known_problem(conditional=True)
-PRIOR, RECONSTRUCT = modeldebug_searchers()
+SEARCHERS = {c.name: c for c in modeldebug_searchers()}
+PRIOR, RECONSTRUCT, TEST_SET = SEARCHERS["prior"], SEARCHERS["reconstruct"], SEARCHERS["test-set"]
 NOT_OF_RECONSTRUCT = {
     "seeds_differ",  # it draws nothing
     "finds_planted_failures",  # it does not search: the known problem's own data are all right
@@ -32,6 +34,11 @@ def test_prior_keeps_the_contract_of_searchers(check):
 @pytest.mark.parametrize("name", [c.name for c in CHECKS["searcher"] if c.name not in NOT_OF_RECONSTRUCT])
 def test_reconstruct_keeps_the_contract_of_searchers_but_for_searching(name):
     check_searcher(RECONSTRUCT, {"block": 5}, only=[name])
+
+
+@pytest.mark.parametrize("name", [c.name for c in CHECKS["searcher"] if c.name != "finds_planted_failures"])
+def test_test_set_keeps_the_contract_of_searchers_but_for_searching(name):
+    check_searcher(TEST_SET, {"block": 100}, only=[name])
 
 
 def prior(**settings):
@@ -126,6 +133,43 @@ def test_both_tell_how_far_they_are():
         assert shares == [0.25, 0.5, 0.75, 1.0]
 
 
-def test_plugin_offers_both_without_torch():
-    assert [c.name for c in modeldebug_searchers()] == ["prior", "reconstruct"]
+def held_out(**settings):
+    return HeldOut(HeldOutConfig(**settings), KNOWN.spec)
+
+
+def with_test_errors():
+    """A problem whose test images are 40 right ones, and among them six that the classifier gets wrong."""
+    right, labels = KNOWN.splits.test.batch(slice(0, 40))
+    wrong = KNOWN.generator.decode(KNOWN.codes_in_balls(3, rng_for(0)))
+    images = torch.cat([right[:20], wrong, right[20:]])
+    test = ImageSet(images, torch.cat([labels[:20], torch.tensor([3, 3, 3, 2, 2, 2]), labels[20:]]))
+    return Problem(KNOWN.generator, KNOWN.classifier.copy(), KNOWN.origins, test=test), wrong
+
+
+@pytest.mark.parametrize("block", [1, 7, 46, 100])
+def test_inspection_finds_exactly_the_test_errors_at_one_query_an_image(block):
+    problem, wrong = with_test_errors()
+    proposed, failures = run(held_out(block=block), problem)
+    assert problem.meter.queries == len(problem.test) == sum(map(len, proposed)) == 46
+    shown = sorted(codes_of(torch.cat([part.x for part in failures])).tolist())
+    assert torch.allclose(torch.tensor(shown), torch.tensor(sorted(codes_of(wrong).tolist())))
+    assert sorted(torch.cat([part.expected for part in failures]).tolist()) == [2, 2, 2, 3, 3, 3]
+    assert all(part.z is None and bool((part.origin == -1).all()) for part in failures)
+
+
+def test_an_inspection_that_is_stopped_early_has_seen_a_random_part():
+    problem, _ = with_test_errors()
+    order = {seed: torch.cat([c.x for c in run(held_out(block=10), problem, seed)[0]]) for seed in (0, 1)}
+    assert not torch.equal(order[0][:10], order[1][:10])
+    for images in order.values():
+        assert sorted(images.mean((1, 2, 3)).tolist()) == sorted(problem.test.images.mean((1, 2, 3)).tolist())
+
+
+def test_a_run_may_inspect_the_test_set_with_any_generator():
+    layers = [Layer("--searcher", {"searcher": {"use": "test-set"}, "generator": {"use": "vae"}})]
+    resolve(Registry.load(["defuse", "rivals"]), ["defuse", "rivals"], layers)
+
+
+def test_plugin_offers_all_without_torch():
+    assert list(SEARCHERS) == ["prior", "reconstruct", "natural", "genetic", "test-set"]
     assert all(isinstance(c, Component) and isinstance(c.factory, str) for c in modeldebug_searchers())

@@ -183,6 +183,9 @@ def _doubts(findings: Findings) -> list[str]:
 def _why_no_region(findings: Findings) -> str:
     """Why each cluster was set aside, and what that means."""
     if not findings.clusters:
+        search = findings.results["search"]
+        if search["without_code"] == search["failures"]:
+            return f"Correction was skipped: {findings.results['correction_skipped']}."
         return "They formed no cluster that is large enough to be labelled, so correction was skipped."
     said = {
         "correct": "agree with their labels on the whole: the classifier is right there",

@@ -50,9 +50,7 @@ def correct(
     """
     kept = [r for r in regions if r.status == "kept"]
     if not kept or sampler is None:
-        return Saved(
-            {}, {"skipped": "no failures were found" if not len(failures) else "no cluster was kept as a region"}
-        )
+        return Saved({}, {"skipped": _why_nothing(failures)})
     if not any(p.requires_grad for p in classifier.module.parameters()):
         frozen = "'s weights are frozen (requires_grad is False)"
         some = next(classifier.module.parameters(), None) is not None
@@ -81,6 +79,15 @@ def correct(
             tensors = prefixed("corrected", states[best].state)
             info["per_region"] = _per_region(kept, draws.test, classifier, classifier.copy(states[best].state))
     return Saved(tensors, info)
+
+
+def _why_nothing(failures: Failures) -> str:
+    """Why there is nothing to correct with."""
+    if not len(failures):
+        return "no failures were found"
+    if failures.z is None:
+        return "the failures are images without codes: no region can be drawn from, and nothing is finetuned on them"
+    return "no cluster was kept as a region"
 
 
 def _draw(kept: list[Region], sampler: Sampler, n: int, seed: int, part: str) -> LabelledImages:

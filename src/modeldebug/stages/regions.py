@@ -14,11 +14,14 @@ from ..store import Saved, prefixed
 from ..types import Clustering, Failures, Region
 from .sampler import Division
 
+NO_CODES = "the failures are images without codes, and clusters are of codes"
+
 
 def cluster(clusterer: Clusterer[Any], failures: Failures, context: Context) -> Saved:
-    """Cluster the failures; none give no clusters."""
-    if not len(failures):
-        return Saved({}, {"clusters": 0, "converged": None, "note": "no failures to cluster"})
+    """Cluster the failures; none give no clusters, and neither do images without codes: clusters are drawn from."""
+    if not len(failures) or failures.z is None:
+        note = "no failures to cluster" if not len(failures) else NO_CODES
+        return Saved({}, {"clusters": 0, "converged": None, "note": note})
     fitted = clusterer.fit(failures, context)
     return Saved(_tensors(fitted), {"clusters": len(fitted), "converged": fitted.converged, "note": fitted.note})
 
