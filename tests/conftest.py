@@ -7,6 +7,8 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # networks this small are slower with more; read when torch is imported
 
 import shutil
+import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,3 +74,25 @@ def run_copy(finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     shutil.copytree(finished.folder, "run")
     return Path("run")
+
+
+@pytest.fixture
+def install(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+    """Install a plugin from a folder of sources, for this process and those that it starts: `install(name, value,
+    folder)`, the value being that of the entry point. Afterwards its modules are forgotten."""
+    folders: list[Path] = []
+
+    def install(plugin: str, value: str, folder: Path) -> None:
+        info = folder / f"{plugin.replace('-', '_')}_plugin-1.0.dist-info"
+        info.mkdir()
+        (info / "entry_points.txt").write_text(f"[modeldebug]\n{plugin} = {value}\n")
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {plugin}-plugin\nVersion: 1.0\n")
+        monkeypatch.syspath_prepend(folder)
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]))
+        folders.append(folder)
+
+    known = set(sys.modules)
+    yield install
+    for name in set(sys.modules) - known:
+        if any(str(getattr(sys.modules[name], "__file__", None)).startswith(str(folder)) for folder in folders):
+            del sys.modules[name]

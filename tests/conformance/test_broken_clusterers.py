@@ -57,6 +57,29 @@ class IgnoresTau(Reference):
         return super()._sample(clustering, cluster, n, 1.0, rng)
 
 
+class NaNInItsParameters(Reference):
+    def _fit(self, failures, context):
+        fitted = super()._fit(failures, context)
+        fitted.parameters["unused"] = torch.full((2,), torch.nan)
+        return fitted
+
+
+class WholeNumbersForWeights(Reference):
+    def _fit(self, failures, context):
+        fitted = super()._fit(failures, context)
+        return Clustering(fitted.weights.long(), fitted.assignment, fitted.parameters)
+
+
+class SamplesOneNumber(Reference):
+    def _sample(self, clustering, cluster, n, tau, rng):
+        return super()._sample(clustering, cluster, n, tau, rng)[0][:, :1], None
+
+
+class SamplesNoSingleCode(Reference):
+    def _sample(self, clustering, cluster, n, tau, rng):
+        return super()._sample(clustering, cluster, n, tau, rng)[0].squeeze(), None
+
+
 class FitsFromGlobals(Reference):
     def _fit(self, failures, context):
         fitted = super()._fit(failures, context)
@@ -116,6 +139,7 @@ class SeedsNumpy(Reference):
 
 TWINS = {
     "unknown_settings_are_refused": (component(Reference, config=LenientConfig), "was accepted"),
+    "shapes_and_ranges": (component(NaNInItsParameters), "NaN or infinity in the parameters unused"),
     "separates_planted_regions": (component(OneForAll), "with their own kind"),
     "weights_are_shares": (component(EachWeighsAll), "sum to 2"),
     "samples_land_in_their_cluster": (component(SamplesFromThePrior), "near its members"),
@@ -124,13 +148,16 @@ TWINS = {
     "sampling_is_seeded": (component(SamplesFromGlobals), "other samples for the same seed"),
     "clustering_survives_saving": (component(KeepsItsFitOnSelf), "other samples"),
     "few_or_equal_failures_are_no_error": (component(NeedsVariance), "Error"),
-    "inputs_are_left_alone": (component(Standardises), "changed failures"),
+    "inputs_are_left_alone": (component(Standardises), "changed: failures.z"),
     "globals_are_left_alone": (component(SeedsNumpy), "numpy's random state changed"),
 }
 MORE_TWINS = [
+    ("shapes_and_ranges", component(WholeNumbersForWeights), "expected: float32"),
+    ("shapes_and_ranges", component(SamplesOneNumber), "codes of shape (1, 1)"),
+    ("shapes_and_ranges", component(SamplesNoSingleCode), "float32 (2,)"),
     ("separates_planted_regions", component(NothingBelongs), "0% of the failures"),
     ("sampling_is_seeded", component(SamplesAlwaysTheSame), "the same samples for another seed"),
-    ("inputs_are_left_alone", component(SampleWritesParameters), "parameters that sampling changed"),
+    ("inputs_are_left_alone", component(SampleWritesParameters), "changed: "),
 ]
 
 

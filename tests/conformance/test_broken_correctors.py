@@ -39,6 +39,12 @@ class NaNWeights(Reference):
         return [state]
 
 
+class DoubleWeights(Reference):
+    def _correct(self, *args):
+        (state,) = super()._correct(*args)
+        return [CorrectedState(state.name, 1.0, {k: v.double() for k, v in state.state.items()})]
+
+
 class TwoOfOneName(Reference):
     def _correct(self, *args):
         return [*super()._correct(*args), *super()._correct(*args)]
@@ -122,10 +128,11 @@ TWINS = {
     "states_have_memory_of_their_own": (component(HandsOutTheClassifiersWeights), "share memory"),
     "correcting_repeats": (component(DrawsUnseeded), "other weights"),
     "one_failure_is_no_error": (component(NeedsABatch), "IndexError"),
-    "inputs_are_left_alone": (component(Overwrites), "changed images"),
+    "inputs_are_left_alone": (component(Overwrites), "changed: failures.x"),
     "globals_are_left_alone": (component(SwitchesGradientsOff), "gradient mode changed"),
 }
 MORE_TWINS = [
+    ("states_are_usable", component(DoubleWeights), "another type or shape of quadrants, closed"),
     ("states_are_usable", component(TwoOfOneName), "names ['finetuned', 'finetuned']"),
     ("fixes_planted_failures", component(WrongLabels), "region samples right"),
     ("control_works", component(BreaksTheControl), "on test images"),

@@ -100,6 +100,30 @@ class SwitchesGradientsOff(Reference):
         return super()._encode(x, condition)
 
 
+class SetsThreadsToFit(Reference):
+    def _fit(self, data, context):
+        super()._fit(data, context)
+        torch.set_num_threads(torch.get_num_threads() + 1)
+
+
+class MovesWhatItHasNotYet(Reference):
+    def _fit(self, data, context):
+        super()._fit(data, context)
+        self.learned = {"gain": self.gain}
+
+    def load_state_dict(self, state):
+        super().load_state_dict(state)
+        self.learned = {"gain": self.gain}
+
+    def to(self, device):
+        self.gain = self.learned["gain"].to(device)
+
+
+class LosesItselfWhenMoved(Reference):
+    def to(self, device):
+        self.gain = torch.zeros(1)
+
+
 class WithSpread(Reference):
     spread_of = staticmethod(torch.ones_like)
 
@@ -204,6 +228,7 @@ TWINS = {
     "steps_keep_the_prior": (component(LeavesOutTheWayBack), "standard errors"),
     "fitting_repeats": (component(FitsAnyhow, *BOTH), "other weights"),
     "state_round_trip": (component(ForgetsWhatItLearned, *BOTH), "other images"),
+    "can_be_moved_at_any_time": (component(MovesWhatItHasNotYet, *BOTH), "no attribute 'learned'"),
     "inputs_are_left_alone": (component(Overwrites, *BOTH), "changed codes"),
     "globals_are_left_alone": (component(SeedsGlobals, *BOTH), "torch's random state changed"),
 }
@@ -215,8 +240,10 @@ MORE_TWINS = [
     ("valid_codes_decode", component(OneRatioForAll), "expected: float32 (1)"),
     ("steps_keep_the_prior", component(TurnsTheRatioAround), "standard errors"),
     ("steps_keep_the_prior", component(DrawsWiderThanItsPrior), "standard errors"),
-    ("inputs_are_left_alone", component(OverwritesTrainingImages), "changed training images"),
+    ("can_be_moved_at_any_time", component(LosesItselfWhenMoved), "other images after it was moved"),
+    ("inputs_are_left_alone", component(OverwritesTrainingImages), "changed: data.storage"),
     ("globals_are_left_alone", component(SwitchesGradientsOff, "encode"), "gradient mode changed"),
+    ("globals_are_left_alone", component(SetsThreadsToFit), "number of threads changed"),
 ]
 
 

@@ -99,6 +99,19 @@ class SetsADefaultDtype(Reference):
         return super()._label(request)
 
 
+class MovesWhatItHasNotYet(Reference):
+    network = None
+
+    def to(self, device):
+        self.network = self.network.to(device)
+
+
+class SwitchesGradientsOffToFit(Reference):
+    def _fit(self, data, context):
+        super()._fit(data, context)
+        torch.set_grad_enabled(False)
+
+
 TWINS = {
     "unknown_settings_are_refused": (component(Reference, config=LenientConfig), "was accepted"),
     "votes_fit_the_request": (component(OneVoteTooFew), "wrong shape"),
@@ -108,7 +121,8 @@ TWINS = {
     "labelling_repeats": (component(Moody), "other votes"),
     "fitting_repeats": (component(FitsAnyhow), "another state"),
     "state_round_trip": (component(ForgetsWhatItLearned), "other votes"),
-    "inputs_are_left_alone": (component(Overwrites), "changed images of the request"),
+    "can_be_moved_at_any_time": (component(MovesWhatItHasNotYet), "has no attribute 'to'"),
+    "inputs_are_left_alone": (component(Overwrites), "changed: request.x"),
     "globals_are_left_alone": (component(SetsADefaultDtype), "default dtype changed"),
 }
 
@@ -124,6 +138,12 @@ def test_labeler_that_waits_for_people_passes_every_check():
 @pytest.mark.parametrize("name", TWINS)
 def test_broken_labeler_fails_its_check(name):
     assert_caught(check_labeler, name, *TWINS[name])
+
+
+def test_labeler_whose_fit_changes_global_state_fails():
+    assert_caught(
+        check_labeler, "globals_are_left_alone", component(SwitchesGradientsOffToFit), "gradient mode changed"
+    )
 
 
 def test_confidence_above_one_fails():

@@ -77,6 +77,37 @@ class StateOfNumpyNumbers(Reference):
         return {**super()._start(problem, rng), "scale": np.float64(1.0)}
 
 
+class ProposesNaN(Reference):
+    def _step(self, problem, state):
+        after, candidates = super()._step(problem, state)
+        return after, Candidates(z=candidates.z / 0, origin=candidates.origin)
+
+
+class ProposesDoubles(Reference):
+    def _step(self, problem, state):
+        after, candidates = super()._step(problem, state)
+        return after, Candidates(z=candidates.z.double(), origin=candidates.origin)
+
+
+class ProposesOneNumber(Reference):
+    def _step(self, problem, state):
+        after, candidates = super()._step(problem, state)
+        return after, Candidates(z=candidates.z[:, :1], origin=candidates.origin)
+
+
+class ForgetsAtTheLastStep(Reference):
+    """Keeps on itself what it found, and proposes it again in the end."""
+
+    kept = torch.empty(0, 2)
+
+    def _step(self, problem, state):
+        after, found = super()._step(problem, state)
+        self.kept = torch.cat([self.kept, found.z])
+        if not after["done"]:
+            return after, found
+        return after, Candidates(z=self.kept, origin=torch.zeros(len(self.kept), dtype=torch.int64))
+
+
 class DrawsFromGlobals(Reference):
     def _codes(self, problem, rng):
         with torch.random.fork_rng():
@@ -200,6 +231,7 @@ TWINS = {
     "search_ends_and_can_be_judged": (component(Endless), "no end after"),
     "every_query_is_metered": (component(AsksTheClassifierItself), "went around the problem"),
     "guide_queries_are_metered_apart": (guided(CountsTheGuideAsTheClassifier), "a meter at 0"),
+    "state_can_be_saved": (component(StateOfNumpyNumbers), "before step 0, UnpicklingError"),
     "resumed_search_equals_straight_run": (component(RemembersOnSelf), "other candidates in step 1"),
     "search_repeats": (component(DrawsFromGlobals), "other candidates for the same seed"),
     "seeds_differ": (component(OwnSeed), "the same candidates"),
@@ -212,11 +244,15 @@ TWINS = {
 }
 MORE_TWINS = [
     ("search_ends_and_can_be_judged", component(Forger), "not what it evaluated"),
+    ("search_ends_and_can_be_judged", component(ProposesNaN), "NaN or infinite"),
+    ("search_ends_and_can_be_judged", component(ProposesDoubles), "float64"),
+    ("search_ends_and_can_be_judged", component(ProposesOneNumber), "1)"),
     ("every_query_is_metered", component(TurnsTheMeterBack), "a meter at 0"),
     ("every_query_is_metered", guided(CountsTheGuideAsTheClassifier), "a meter at"),
     ("guide_queries_are_metered_apart", guided(AsksTheGuideItself), "3 uses of the guide that went around"),
     ("resumed_search_equals_straight_run", component(StateOfNumpyNumbers), "Error"),
-    ("inputs_are_left_alone", component(MovesOrigins), "changed origins"),
+    ("resumed_search_equals_straight_run", component(ForgetsAtTheLastStep), "other candidates in step 2"),
+    ("inputs_are_left_alone", component(MovesOrigins), "changed: origins.z"),
     ("samples_can_be_diagnosed", sampler(LeavesOutTheChains), "without codes, targets, chains or evaluations"),
     ("samples_can_be_diagnosed", sampler(SaysNothingOfItsMoves), "moves of []"),
     ("samples_can_be_diagnosed", sampler(CountsAllMovesTogether), "acceptance of shape (1,)"),

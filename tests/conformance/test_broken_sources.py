@@ -75,6 +75,25 @@ class NormalisedOverTheBatch(Linear):
         return Centred()
 
 
+class LosesTheBatchOfOne(Linear):
+    def _make(self):
+        class Squeezed(nn.Sequential):
+            def forward(self, x):
+                return super().forward(x).squeeze()
+
+        return Squeezed(*super()._make())
+
+
+class CentresTheImagesItIsGiven(Linear):
+    def _train(self, module, data, context):
+        data.train.storage.mul_(0.999)
+
+
+class SetsADefaultDtype(Linear):
+    def _train(self, module, data, context):
+        torch.set_default_dtype(torch.float64)
+
+
 class MadeAnyhow(Linear):
     made = 0
 
@@ -95,6 +114,8 @@ CLASSIFIER_TWINS = {
     "answers_fit_the_data": (component(NormalisedOverTheBatch, config=ClassifierConfig), "stand beside them"),
     "making_and_training_repeat": (component(MadeAnyhow, config=Trained), "other weights after making it"),
     "training_learns": (component(NeverLearns, config=Trained), "held-out images right"),
+    "inputs_are_left_alone": (component(CentresTheImagesItIsGiven, config=Trained), "changed training images"),
+    "globals_are_left_alone": (component(SetsADefaultDtype, config=Trained), "default dtype changed"),
 }
 
 
@@ -112,6 +133,11 @@ def test_broken_data_set_fails_its_check(name):
 @pytest.mark.parametrize("name", CLASSIFIER_TWINS)
 def test_broken_classifier_fails_its_check(name):
     assert_caught(check_classifier, name, *CLASSIFIER_TWINS[name])
+
+
+def test_classifier_that_loses_the_batch_of_one_fails():
+    broken = component(LosesTheBatchOfOne, config=ClassifierConfig)
+    assert_caught(check_classifier, "answers_fit_the_data", broken, "of shape (4,) to one image of 4 classes")
 
 
 def test_data_set_whose_settings_lack_those_of_every_data_set_is_told_so():

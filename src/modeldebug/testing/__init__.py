@@ -19,13 +19,17 @@ from typing import Any
 
 from ..component import Component
 from . import (  # noqa: F401  # each registers its checks
+    checks_all,
+    checks_classifier,
     checks_clusterer,
     checks_corrector,
+    checks_dataset,
     checks_generator,
     checks_labeler,
     checks_searcher,
-    checks_sources,
 )
+from .checks_preset import check_preset, preset_outcomes
+from .outcome import Outcome, outcomes
 from .parametrize import parametrize_with_checks
 from .problems import BALLS, Ball, KnownProblem, PlantedClassifier, PlantedGenerator, known_problem
 from .problems_discrete import KnownScenes, known_scenes
@@ -40,6 +44,7 @@ __all__ = [
     "KnownProblem",
     "KnownScenes",
     "NotApplicable",
+    "Outcome",
     "PlantedClassifier",
     "PlantedGenerator",
     "Subject",
@@ -49,10 +54,13 @@ __all__ = [
     "check_dataset",
     "check_generator",
     "check_labeler",
+    "check_preset",
     "check_searcher",
     "known_problem",
     "known_scenes",
+    "outcomes",
     "parametrize_with_checks",
+    "preset_outcomes",
 ]
 
 What = Component | Factory

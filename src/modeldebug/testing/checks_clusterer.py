@@ -40,6 +40,25 @@ def _draw(subject: Subject, clustering: Clustering, cluster: int, n: int, tau: f
 
 @rule(
     "clusterer",
+    says="weights, assignment and samples have the shapes, types and ranges of the contract, parameters are finite, and"
+    " each cluster can be sampled from, one code as well as many",
+    why="labelling and correction build on them",
+    do="return float32 weights (m,) and int64 assignment (n,), -1 for noise; codes (n, d) float32 from _sample",
+)
+def shapes_and_ranges(subject: Subject) -> None:
+    clustering, failures = _fitted(subject), _planted(subject)
+    assert failures.z is not None
+    require(len(clustering) > 0, "no cluster")
+    bad = [k for k, v in clustering.parameters.items() if v.is_floating_point() and not bool(v.isfinite().all())]
+    require(not bad, f"NaN or infinity in the parameters {', '.join(bad)}")
+    for cluster in range(len(clustering)):
+        for n in (1, 5):
+            z = _draw(subject, clustering, cluster, n)
+            require(z.shape == (n, failures.z.shape[1]), f"codes of shape {tuple(z.shape)}")
+
+
+@rule(
+    "clusterer",
     says="failures of two planted balls, far apart, do not share a cluster, and most of them are in one",
     why="a region of mixed failures has no majority label, and is lost",
     do="check that clusters are fitted to failures.z, and that scales and thresholds suit codes of size 1",

@@ -62,7 +62,7 @@ def _shown(rows: list[tuple[float, float]]) -> str:
 
 @rule(
     "corrector",
-    says="states have names of their own, finite strengths and finite weights that the classifier can load",
+    says="states have names of their own, finite strengths, and finite weights of the classifier's types and shapes",
     why="the core scores every state, and plots the scores over the strengths",
     do="name states after their strength, and skip a state whose training diverged",
 )
@@ -74,7 +74,9 @@ def states_are_usable(subject: Subject) -> None:
         require(math.isfinite(state.strength), f"strength {state.strength}")
         bad = [k for k, v in state.state.items() if v.is_floating_point() and not bool(torch.isfinite(v).all())]
         require(not bad, f"NaN or infinity in {', '.join(bad)} of {state.name}")
-        subject.known.classifier.copy(state.state)
+        own = subject.known.classifier.state_dict()
+        other = [k for k, v in state.state.items() if (v.dtype, v.shape) != (own[k].dtype, own[k].shape)]
+        require(not other, f"another type or shape of {', '.join(other)} in {state.name}")
 
 
 @rule(

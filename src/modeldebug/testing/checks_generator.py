@@ -12,7 +12,7 @@ from ..context import Context
 from ..contracts.generator import Generator
 from ..rng import isolated_global_rng, rng_for
 from .problems import SPEC, codes_of, truth
-from .runner import NotApplicable, Subject, globals_watched, require, rule, same
+from .runner import NotApplicable, Subject, globals_noted, globals_watched, left_alone, require, rule, same
 
 Model = Generator[Any]
 
@@ -30,8 +30,19 @@ def _fit(subject: Subject, seed: int = 0) -> Model:
 
 
 def _fitted(subject: Subject) -> Model:
-    model: Model = subject.once("fitted", lambda: _fit(subject))
-    return model
+    return _noted(subject)[0]
+
+
+def _noted(subject: Subject) -> tuple[Model, list[str]]:
+    """The fitted generator, and what global state its fit left changed."""
+
+    def fit() -> tuple[Model, list[str]]:
+        with globals_noted() as changed:
+            model = _fit(subject)
+        return model, changed
+
+    noted: tuple[Model, list[str]] = subject.once("fitted", fit)
+    return noted
 
 
 def _codes(model: Model, n: int, seed: int = 0) -> Tensor:
@@ -254,6 +265,22 @@ def state_round_trip(subject: Subject) -> None:
 
 @rule(
     "generator",
+    says="it can be moved to a device at any time: as soon as it is made, and once it has its state",
+    why="the core moves a generator before it is fitted, and again afterwards",
+    do="let `to` move what there is, which may be nothing yet; make networks in __init__, not in _fit",
+)
+def can_be_moved_at_any_time(subject: Subject) -> None:
+    model, again, here = _fitted(subject), subject.make(seed=5), torch.device("cpu")
+    again.to(here)
+    again.load_state_dict({k: v.clone() for k, v in model.state_dict().items()})
+    again.to(here)
+    z, told = _codes(model, 4), _told(subject, 4)
+    with torch.no_grad():
+        require(same(model.decode(z, told), again.decode(z, told)), "other images after it was moved")
+
+
+@rule(
+    "generator",
     says="codes and images that are handed in are left as they were",
     why="the core goes on using them: candidates would no longer be what was judged",
     do="use z.mul(...) rather than z.mul_(...), and clone before writing",
@@ -276,12 +303,13 @@ def inputs_are_left_alone(subject: Subject) -> None:
 
 @rule(
     "generator",
-    says="decoding, encoding, sampling and stepping change no global state",
+    says="decoding, encoding, sampling and stepping change no global state, and fitting none but the seeded generators",
     why="they run within other stages, whose numbers would change with them",
     do="draw from the given generator; use `with torch.no_grad():` rather than set_grad_enabled; set no threads",
 )
 def globals_are_left_alone(subject: Subject) -> None:
-    model = _fitted(subject)
+    model, changed = _noted(subject)
+    left_alone(changed)
     with globals_watched():
         z = _codes(model, 3)
         model.decode(z, _told(subject, 3))

@@ -14,7 +14,7 @@ from ..judging import majority
 from ..rng import isolated_global_rng, rng_for
 from ..votes import Answers, LabelRequest
 from .problems import SPEC
-from .runner import NotApplicable, Subject, globals_watched, require, rule, same
+from .runner import NotApplicable, Subject, globals_noted, globals_watched, left_alone, require, rule, same
 
 AGREEMENT = 0.5
 
@@ -27,8 +27,19 @@ def _fit(subject: Subject) -> Labeler[Any]:
 
 
 def _fitted(subject: Subject) -> Labeler[Any]:
-    labeler: Labeler[Any] = subject.once("fitted", lambda: _fit(subject))
-    return labeler
+    return _noted(subject)[0]
+
+
+def _noted(subject: Subject) -> tuple[Labeler[Any], list[str]]:
+    """The fitted labeler, and what global state its fit left changed."""
+
+    def fit() -> tuple[Labeler[Any], list[str]]:
+        with globals_noted() as changed:
+            labeler = _fit(subject)
+        return labeler, changed
+
+    noted: tuple[Labeler[Any], list[str]] = subject.once("fitted", fit)
+    return noted
 
 
 def _program(subject: Subject) -> Labeler[Any]:
@@ -149,6 +160,22 @@ def state_round_trip(subject: Subject) -> None:
 
 @rule(
     "labeler",
+    says="it can be moved to a device at any time: as soon as it is made, and once it has its state",
+    why="the core moves a labeler before it is fitted, and again afterwards",
+    do="let `to` move what there is, which may be nothing yet; make networks in __init__, not in _fit",
+)
+def can_be_moved_at_any_time(subject: Subject) -> None:
+    labeler, again, here = _fitted(subject), subject.make(seed=5), torch.device("cpu")
+    again.to(here)
+    again.load_state_dict({k: v.clone() for k, v in labeler.state_dict().items()})
+    again.to(here)
+    if labeler.is_program:
+        x = _images(subject, 20)
+        require(same(_ask(labeler, x), _ask(again, x)), "other votes after it was moved")
+
+
+@rule(
+    "labeler",
     says="the images that are handed in are left as they were",
     why="the same images are shown in the report and used for correction",
     do="clone before writing",
@@ -163,11 +190,13 @@ def inputs_are_left_alone(subject: Subject) -> None:
 
 @rule(
     "labeler",
-    says="labelling changes no global state",
+    says="labelling changes no global state, and fitting none but the seeded generators",
     why="it runs within other stages, whose numbers would change with it",
     do="use `with torch.no_grad():` rather than set_grad_enabled; set no seeds and no threads",
 )
 def globals_are_left_alone(subject: Subject) -> None:
-    labeler, x = _fitted(subject), _images(subject, 5)
+    labeler, changed = _noted(subject)
+    left_alone(changed)
+    x = _images(subject, 5)
     with globals_watched():
         _ask(labeler, x)

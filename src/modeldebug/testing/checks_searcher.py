@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..classifier import Classifier
-from ..component import ComponentConfig
 from ..contracts.searcher import Searcher, State
 from ..diagnostics import Samples, diagnose
 from ..problem import Problem
-from ..queries import Evaluation, GuideAnswer, Misfit, Residuals, Slope
 from ..rng import isolated_global_rng, rng_for
 from ..targets import Target
 from ..types import Candidates, Failures, Origins
-from .problems import SPEC, KnownProblem, PlantedClassifier, PlantedGenerator, codes_of
+from .problems import SPEC, KnownProblem, PlantedClassifier, codes_of
 from .quadrature import known_moments
 from .runner import NotApplicable, Subject, globals_watched, require, rule, same
+from .watched import WatchedProblem
 
 MOST_STEPS = 1000
 BETTER = 1.5  # how much more often than a prior draw a candidate must fail
@@ -29,19 +29,32 @@ FAR = 5.0
 LEAST = 4.0  # effective size below which nothing can be told
 
 
-def _run(searcher: Searcher[Any], problem: Problem, seed: int = 0) -> tuple[list[Candidates], list[Failures]]:
+@dataclass(frozen=True, eq=False)
+class _Search:
+    states: list[State]  # one more than there are steps
+    proposed: list[Candidates]
+    failures: list[Failures]
+
+
+def _run(searcher: Searcher[Any], problem: Problem, seed: int = 0) -> _Search:
     """A whole search, as the core does it."""
     state = searcher.start(problem, rng_for(seed, "search"))
-    proposed: list[Candidates] = []
-    failures: list[Failures] = []
+    search = _Search([state], [], [])
     while not state["done"]:
-        require(len(proposed) < MOST_STEPS, f"no end after {MOST_STEPS} steps")
+        require(len(search.proposed) < MOST_STEPS, f"no end after {MOST_STEPS} steps")
         state, candidates = searcher.step(problem, state)
         share = searcher.progress(state)
         require(0 <= share <= 1, f"progress {share}")
-        failures.append(problem.judge(candidates, step=len(proposed), searcher=searcher.name))
-        proposed.append(candidates)
-    return proposed, failures
+        search.failures.append(problem.judge(candidates, step=len(search.proposed), searcher=searcher.name))
+        search.proposed.append(candidates)
+        search.states.append(state)
+    return search
+
+
+def _straight(subject: Subject) -> _Search:
+    """The search on the known problem, run through; once for all checks that only look at it."""
+    search: _Search = subject.once("straight", lambda: _run(subject.make(), subject.problem()))
+    return search
 
 
 def _saved(state: State) -> State:
@@ -63,7 +76,7 @@ def _some(known: KnownProblem, n: int) -> Origins:
     do="count steps in the state; give evaluation ids only with the very codes that were evaluated in that step",
 )
 def search_ends_and_can_be_judged(subject: Subject) -> None:
-    _run(subject.make(), subject.problem())
+    _straight(subject)
 
 
 @rule(
@@ -100,12 +113,27 @@ def guide_queries_are_metered_apart(subject: Subject) -> None:
 
 @rule(
     "searcher",
+    says="the state after each step is loaded back by torch.load(..., weights_only=True), and is the same",
+    why="the run folder is read without running code that might be in it: else no killed run could be resumed",
+    do="keep tensors, int, float, str and bool in the state: of numpy's numbers float(x), of generators a seed",
+)
+def state_can_be_saved(subject: Subject) -> None:
+    for step, state in enumerate(_straight(subject).states):
+        try:
+            loaded = _saved(state)
+        except Exception as error:
+            require(False, f"before step {step}, {type(error).__name__}: {' '.join(str(error).split())}")
+        require(same(loaded, state), f"another state before step {step}")
+
+
+@rule(
+    "searcher",
     says="a search that is stopped, saved and resumed after every step proposes the same bits as a straight one",
     why="a run that was killed must end with the same results as one that was not",
     do="keep all that the search knows in its state, as tensors, int, float, str and bool; nothing on self",
 )
 def resumed_search_equals_straight_run(subject: Subject) -> None:
-    straight, _ = _run(subject.make(), subject.problem())
+    straight = _straight(subject).proposed
     problem = subject.problem()
     state = _saved(subject.make().start(problem, rng_for(0, "search")))
     for step, expected in enumerate(straight):
@@ -126,7 +154,7 @@ def search_repeats(subject: Subject) -> None:
     found = []
     for seed in (1, 2):
         with isolated_global_rng(seed):
-            found.append(_run(subject.make(), subject.problem())[0])
+            found.append(_run(subject.make(), subject.problem()).proposed)
     require(same(*found), "other candidates for the same seed")
 
 
@@ -137,8 +165,8 @@ def search_repeats(subject: Subject) -> None:
     do="draw from the generator that _start is given, not from one with a seed of your own",
 )
 def seeds_differ(subject: Subject) -> None:
-    a, b = (_run(subject.make(), subject.problem(), seed)[0] for seed in (0, 1))
-    require(not same(a, b), "the same candidates for seeds 0 and 1")
+    other = _run(subject.make(), subject.problem(), seed=1).proposed
+    require(not same(_straight(subject).proposed, other), "the same candidates for seeds 0 and 1")
 
 
 @rule(
@@ -185,7 +213,15 @@ def nothing_to_find_is_no_error(subject: Subject) -> None:
     for n in (0, 1):
         _run(subject.make(), known.problem(_some(known, n), guide=guide, targets=needs_none))
     never_wrong = Classifier(PlantedClassifier(balls=()).eval(), SPEC, batch_size=64)
-    problem = Problem(known.generator, never_wrong, known.origins, guide=guide, targets=subject.targets, batch_size=64)
+    problem = Problem(
+        known.generator,
+        never_wrong,
+        known.origins,
+        guide=guide,
+        targets=subject.targets,
+        test=known.splits.test,
+        batch_size=64,
+    )
     _run(subject.make(), problem)
 
 
@@ -196,9 +232,9 @@ def nothing_to_find_is_no_error(subject: Subject) -> None:
     do="try it on known_problem() step by step: origins stand around the two planted balls, and nothing else fails",
 )
 def finds_planted_failures(subject: Subject) -> None:
-    proposed, failures = _run(subject.make(), subject.problem())
-    candidates = sum(map(len, proposed))
-    shown = codes_of(torch.cat([f.x for f in failures]))
+    search = _straight(subject)
+    candidates = sum(map(len, search.proposed))
+    shown = codes_of(torch.cat([f.x for f in search.failures]))
     planted = int((subject.known.ball_of(shown) >= 0).sum())
     rate = planted / max(1, candidates)
     require(
@@ -265,91 +301,3 @@ def _sample(sampler: Searcher[Any], problem: Problem) -> tuple[Samples, dict[str
 def _no_samples(problem: Problem) -> Samples:
     none = torch.empty(0, dtype=torch.int64)
     return Samples(torch.empty(0, problem.latent_size), torch.empty(0, problem.num_classes), none, none)
-
-
-class WatchedProblem(Problem):
-    """Counts the queries that go through it, and the uses of the networks that do not.
-
-    Attributes:
-        counted: queries, as the meter ought to count them.
-        around: uses of generator or classifier outside of the problem's own methods.
-        counted_guide: guide queries, as the meter ought to count them.
-        around_guide: uses of the guide that do not go through the problem.
-    """
-
-    def __init__(self, known: KnownProblem, guide: Classifier | None = None, targets: tuple[Target, ...] = ()) -> None:
-        classifier = known.classifier.copy()
-        generator = _WatchedGenerator(known.generator, self._used)
-        super().__init__(generator, classifier, known.origins, guide=guide, targets=targets, batch_size=64)
-        classifier.module.register_forward_pre_hook(self._used_module)
-        if guide is not None:
-            guide.module.register_forward_pre_hook(self._used_guide)
-        self.counted = self.around = self.counted_guide = self.around_guide = 0
-        self._inside = False
-
-    def _used(self) -> None:
-        self.around += not self._inside
-
-    def _used_module(self, module: nn.Module, arguments: object) -> None:
-        self._used()
-
-    def _used_guide(self, module: nn.Module, arguments: object) -> None:
-        self.around_guide += not self._inside
-
-    def evaluate(self, z: Tensor, **asked: Any) -> Evaluation:
-        self.counted += len(z)
-        self._inside = True
-        answer = super().evaluate(z, **asked)
-        self._inside = False
-        return answer
-
-    def misfit(self, z: Tensor, target: Tensor, **asked: Any) -> Misfit:
-        cost = (3 if asked.get("gradient", True) else 1) * len(z)
-        self.counted += cost
-        self.counted_guide += cost if self.guided and any(t.expected >= 0 for t in self.targets) else 0
-        self._inside = True
-        answer = super().misfit(z, target, **asked)
-        self._inside = False
-        return answer
-
-    def residuals(self, z: Tensor, target: Tensor, **asked: Any) -> Residuals:
-        self._inside = True
-        answer = super().residuals(z, target, **asked)
-        self._inside = False
-        says = self.guided and any(t.expected >= 0 for t in self.targets)  # the guide's is a residual of its own
-        self.counted += (1 + 2 * (answer.value.shape[1] - says)) * len(z)
-        self.counted_guide += 3 * len(z) if says else 0
-        return answer
-
-    def value_and_grad(self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None) -> Slope:
-        self.counted += 3 * len(z)
-        self._inside = True
-        answer = super().value_and_grad(z, origin=origin, condition=condition)
-        self._inside = False
-        return answer
-
-    def ask_guide(
-        self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None, gradient: bool = False
-    ) -> GuideAnswer:
-        self.counted_guide += (3 if gradient else 1) * len(z)
-        self._inside = True
-        answer = super().ask_guide(z, origin=origin, condition=condition, gradient=gradient)
-        self._inside = False
-        return answer
-
-    def judge(self, candidates: Candidates, *, step: int, searcher: str) -> Failures:
-        self.counted += len(candidates) if candidates.evaluation is None else 0
-        self._inside = True
-        answer = super().judge(candidates, step=step, searcher=searcher)
-        self._inside = False
-        return answer
-
-
-class _WatchedGenerator(PlantedGenerator):
-    def __init__(self, watched: PlantedGenerator, used: Any) -> None:
-        super().__init__(ComponentConfig(), SPEC)
-        self._watched, self._used = watched, used
-
-    def _decode(self, z: Tensor, condition: Tensor | None) -> Tensor:
-        self._used()
-        return self._watched.decode(z, condition)

@@ -7,7 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..component import Component
-from .runner import CHECKS, Check, NotApplicable, Subject, kind_of
+from ..errors import ConfigError
+from .kinds import kind_of
+from .runner import CHECKS, Check, NotApplicable, Subject
 
 if TYPE_CHECKING:
     import pytest
@@ -26,8 +28,17 @@ def parametrize_with_checks(components: Iterable[Item]) -> pytest.MarkDecorator:
 
     Args:
         components: components, or pairs of a component and settings (so that training is short).
+
+    Raises:
+        ConfigError: pytest is not installed, or a component keeps no contract.
     """
-    import pytest
+    try:
+        import pytest
+    except ImportError as error:
+        raise ConfigError(
+            "parametrize_with_checks makes tests for pytest, which is not installed",
+            fix="pip install 'modeldebug[testing]'; check_searcher and the like need no pytest",
+        ) from error
 
     cases = []
     for item in components:

@@ -171,7 +171,14 @@ class KnownProblem:
         """A problem with a fresh copy of the classifier and an empty meter."""
         chosen = self.origins if origins is None else origins
         return Problem(
-            self.generator, self.classifier.copy(), chosen, targets=targets, sigma=sigma, guide=guide, batch_size=64
+            self.generator,
+            self.classifier.copy(),
+            chosen,
+            targets=targets,
+            sigma=sigma,
+            guide=guide,
+            test=self.splits.test,
+            batch_size=64,
         )
 
     def codes_in_balls(self, per_ball: int, rng: torch.Generator) -> Tensor:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from pydantic import ValidationError
 from torch import Tensor
 
 from ..classifier import Classifier
@@ -31,10 +30,11 @@ class CheckFailed(AssertionError):  # noqa: N818  # the name that a test's reade
 
     Attributes:
         check: the check's name.
+        got: what was found.
     """
 
     def __init__(self, check: Check, component: str, got: str) -> None:
-        self.check = check.name
+        self.check, self.got = check.name, got
         rows = [("rule", check.says), ("got", got), ("why", check.why), ("do", check.do)]
         lines = [f"  {label + ':':<6}{text}" for label, text in rows]
         super().__init__("\n".join([f"{component} fails the check {check.name}", *lines]))
@@ -70,7 +70,7 @@ class Subject:
         self.name = what.name if isinstance(what, Component) else getattr(what, "__name__", repr(what))
         self._what = what
         self._remembered: dict[str, Any] = {}
-        able = ABILITIES | {"conditional", "guide", "targets"}
+        able = ABILITIES | {"conditional", "guide", "targets", "test-images"}
         if self.component is not None and not self.component.requires <= able:
             raise ConfigError(
                 f"the kit's known problem cannot serve {self.name}",
@@ -136,16 +136,18 @@ class Check:
         says: the rule.
         why: what goes wrong in a run where it is broken.
         do: how to mend a component that breaks it.
-        function: complains through `require`, or raises.
+        function: complains through `require`, or raises; it is given the `Subject`, or what `run` is given.
+        first: whether no other rule can be tried where this one is broken.
     """
 
     name: str
     says: str
     why: str
     do: str
-    function: Callable[[Subject], None]
+    function: Callable[[Any], None]
+    first: bool = False
 
-    def run(self, subject: Subject) -> None:
+    def run(self, subject: Any) -> None:
         """Try the rule.
 
         Raises:
@@ -159,7 +161,7 @@ class Check:
             raise CheckFailed(self, subject.name, str(complaint)) from None
         except NotApplicable:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             got = f"{type(error).__name__}: {' '.join(str(error).split())}"
             raise CheckFailed(self, subject.name, got) from error
 
@@ -169,13 +171,13 @@ CHECKS: dict[Kind, list[Check]] = {kind: [] for kind in KINDS}
 
 
 def rule(
-    *kinds: Kind, says: str, why: str, do: str
+    *kinds: Kind, says: str, why: str, do: str, first: bool = False
 ) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
     """Make a function a check of these kinds of component; its name is the check's name."""
 
     def register(function: Callable[[Subject], None]) -> Callable[[Subject], None]:
         for kind in kinds:
-            CHECKS[kind].append(Check(function.__name__, says, why, do, function))
+            CHECKS[kind].append(Check(function.__name__, says, why, do, function, first))
         return function
 
     return register
@@ -201,7 +203,8 @@ def run_checks(
 def same(a: object, b: object) -> bool:
     """Whether two values are equal to the last bit; looks into lists, mappings and frozen dataclasses."""
     if isinstance(a, Tensor) and isinstance(b, Tensor):
-        return a.dtype == b.dtype and a.shape == b.shape and bool(torch.equal(a.nan_to_num(), b.nan_to_num()))
+        alike = a.dtype == b.dtype and a.shape == b.shape and bool(torch.equal(a.isnan(), b.isnan()))
+        return alike and bool(torch.equal(a.nan_to_num(), b.nan_to_num()))
     if isinstance(a, Mapping) and isinstance(b, Mapping):
         return a.keys() == b.keys() and all(same(a[k], b[k]) for k in a)
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
@@ -224,12 +227,24 @@ def _globals() -> dict[str, Any]:
 
 
 @contextmanager
+def globals_noted() -> Iterator[list[str]]:
+    """A list that names, in the end, the global state that was changed inside."""
+    before, changed = _globals(), list[str]()
+    yield changed
+    after = _globals()
+    changed += [name for name in before if not same(before[name], after[name])]
+
+
+@contextmanager
 def globals_watched() -> Iterator[None]:
     """Complain about global state that is changed inside."""
-    before = _globals()
-    yield
-    after = _globals()
-    changed = [name for name in before if not same(before[name], after[name])]
+    with globals_noted() as changed:
+        yield
+    left_alone(changed)
+
+
+def left_alone(changed: Sequence[str]) -> None:
+    """Inside a check: complain about global state that was noted as changed."""
     require(not changed, f"{', '.join(changed)} changed")
 
 
@@ -244,44 +259,3 @@ def _globals_restored() -> Iterator[None]:
         torch.set_default_dtype(dtype)
         if torch.get_num_threads() != threads:
             torch.set_num_threads(threads)
-
-
-@rule(
-    *KINDS,
-    says="settings that do not exist are refused",
-    why="a misspelt setting would be ignored, and the run would not be what its user asked for",
-    do="derive the settings from modeldebug.ComponentConfig, and leave `extra` as it is",
-)
-def unknown_settings_are_refused(subject: Subject) -> None:
-    if subject.component is None:
-        raise NotApplicable("a factory has no settings")
-    try:
-        subject.component.config.model_validate({**subject.settings, "no_such_setting": 1})
-    except ValidationError as error:
-        kinds = {e["type"] for e in error.errors()}
-        require(kinds == {"extra_forbidden"}, f"the given settings are refused: {error}")
-        return
-    require(False, "'no_such_setting' was accepted")
-
-
-def kind_of(component: Component, settings: Mapping[str, Any] | None = None) -> Kind:
-    """Which contract a component keeps, found by making one.
-
-    Raises:
-        ConfigError: none.
-    """
-    from ..external import _CONTRACTS
-
-    config = component.config.model_validate(dict(settings or {}))
-    try:
-        made = component.make(config, SPEC)
-    except TypeError:  # data sets are made without a description of the data
-        made = component.make(config)
-    for kind, contract in _CONTRACTS.items():
-        if isinstance(made, contract):
-            return kind
-    raise ConfigError(
-        f"the component {component.name} keeps no contract",
-        got=type(made).__name__,
-        expected="a subclass of " + ", ".join(contract.__name__ for contract in _CONTRACTS.values()),
-    )
