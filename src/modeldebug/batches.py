@@ -17,7 +17,7 @@ def in_batches(
     """Apply `function` to rows of `tensors`, `batch_size` at a time, on `device`; the result comes back to the CPU.
 
     The last batch is filled up with copies of its first row: a batch of another size may round differently.
-    `None` is passed on. No gradients.
+    `None` is passed on. No gradients. What `function` writes into is a copy.
 
     >>> in_batches(lambda x: x.sum(1), 2, torch.device("cpu"), torch.ones(3, 4))
     tensor([4., 4., 4.])
@@ -30,7 +30,7 @@ def in_batches(
             size = next(len(r) for r in rows if r is not None)
             if size == 0:  # no rows at all: ask for one made-up batch, to learn the shape of an answer
                 rows = [None if t is None else t.new_zeros(1, *t.shape[1:]) for t in tensors]
-            filled = [None if r is None else _fill(r, batch_size).to(device) for r in rows]
+            filled = [None if r is None else _fill(r, batch_size).to(device, copy=True) for r in rows]
             parts.append(function(*filled)[:size].cpu())
     return torch.cat(parts)
 

@@ -94,7 +94,8 @@ class Classifier:
 
     def _answer(self, x: Tensor) -> Tensor:
         try:
-            answer = self.module(self.normalised(x))
+            given = self.normalised(x)
+            answer = self.module(given.clone() if given is x and x.requires_grad else given)  # some work in place
         except torch.OutOfMemoryError:
             raise
         except Exception as error:

@@ -100,18 +100,27 @@ class Component:
     optional: frozenset[str] = frozenset()
     api: int = API_VERSION
 
-    def make(self, *args: object) -> Any:
-        """Import the factory where it is named as text, and call it.
+    def imported(self) -> Callable[..., Any]:
+        """The factory, imported where it is named as text.
 
         Raises:
             ImportError: there is no such module.
             AttributeError: the module has no such name.
         """
-        factory = self.factory
-        if isinstance(factory, str):
-            module, _, attribute = factory.partition(":")
-            factory = getattr(import_module(module), attribute)
-        return factory(*args)
+        if not isinstance(self.factory, str):
+            return self.factory
+        module, _, attribute = self.factory.partition(":")
+        found: Callable[..., Any] = getattr(import_module(module), attribute)
+        return found
+
+    def make(self, *args: object) -> Any:
+        """What the factory gives, once it is imported.
+
+        Raises:
+            ImportError: there is no such module.
+            AttributeError: the module has no such name.
+        """
+        return self.imported()(*args)
 
 
 @dataclass(frozen=True)

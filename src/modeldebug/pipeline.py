@@ -37,7 +37,7 @@ class Pipeline:
             if network is not None:
                 network.module.eval()
         for rows in self._batches(len(z)):
-            code = z[rows].detach().to(self.device).requires_grad_(gradient)
+            code = z[rows].detach().to(self.device, copy=True).requires_grad_(gradient)
             told = None if condition is None else condition[rows].to(self.device)
             yield rows, self.generator.decode(code, told), code
 

@@ -19,6 +19,7 @@ from .contracts.base import blamed
 from .contracts.classifier import ClassifierSource
 from .data import check_debuggable, chosen
 from .errors import ClassifierError, ConfigError, DataError, PluginError
+from .importing import importing
 from .rng import derive_seed, isolated_global_rng, rng_for
 from .roles import Role
 from .targets import Target
@@ -104,7 +105,11 @@ def prepare(config: RunConfig, *, aims: Aims, trust: bool = False) -> Prepared:
 
     Raises:
         DataError, ClassifierError, ConfigError: what does not fit, and what to do.
+        PluginError: a component that cannot be imported, or made.
     """
+    for choice in config.choices.values():  # the last stage's too: a package that it lacks is no news for the end
+        with isolated_global_rng(0), blamed_on(choice, "importing"), importing():
+            choice.registered.component.imported()
     splits, others = _load(config)
     if others is not None:
         _check_generator_data(config, splits.spec, others.spec)

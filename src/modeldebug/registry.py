@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import re
-import subprocess
-import sys
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
+from typing import Any
 
 import pluggy
 
 from . import hookspecs
 from .component import API_VERSION, KINDS, Component, ComponentConfig, Kind, Preset
-from .errors import ConfigError, InputError, PluginError, nearest
+from .errors import ConfigError, ModelDebugError, PluginError, nearest
 from .events import Listener
+from .importing import ImportHangsError, complaint, importing, remedy
 
 GROUP = "modeldebug"
-PROBE_SECONDS = 20.0
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -31,6 +28,11 @@ class Source:
     plugin: str
     distribution: str
     version: str
+
+    @property
+    def described(self) -> str:
+        """For messages: `defuse (modeldebug 0.1.0)`."""
+        return f"{self.plugin} ({self.distribution} {self.version})"
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,13 @@ def installed() -> dict[str, list[EntryPoint]]:
     found: dict[str, list[EntryPoint]] = {}
     for entry in entry_points(group=GROUP):
         known = found.setdefault(entry.name, [])
-        if all(_source(entry) != _source(other) for other in known):
+        if all(source_of(entry) != source_of(other) for other in known):
             known.append(entry)
     return dict(sorted(found.items()))
 
 
-def _source(entry: EntryPoint) -> Source:
+def source_of(entry: EntryPoint) -> Source:
+    """The plugin behind an entry point, and its distribution."""
     dist = entry.dist
     return Source(entry.name, dist.name if dist else "unknown", dist.version if dist else "unknown")
 
@@ -100,6 +103,10 @@ class Registry:
         for _, preset in sorted(self._presets, key=lambda offered: asked.index(offered[0])):
             named.setdefault(preset.name, preset)
         return named
+
+    def presets_of(self, plugin: str) -> tuple[Preset, ...]:
+        """The presets of one plugin, whether another's go before them or not."""
+        return tuple(preset for offered_by, preset in self._presets if offered_by == plugin)
 
     def listeners(self) -> tuple[tuple[str, Listener], ...]:
         """The plugins' event hooks, each with its plugin's name."""
@@ -164,26 +171,19 @@ class Registry:
                 f"there is no plugin '{name}'" + (f", which '{asked_by}' builds on" if asked_by else ""),
                 expected=nearest(name, installed()),
                 fix="install the distribution that offers it; 'modeldebug plugins list' shows what is installed",
+                plugin=self._sources[asked_by].described if asked_by else None,
             )
         if len(entries) > 1:
-            both = [_source(entry) for entry in entries]
+            both = [source_of(entry) for entry in entries]
             raise PluginError(
                 f"two distributions offer a plugin '{name}'",
                 got=" and ".join(f"{s.distribution} {s.version}" for s in both),
                 fix=f"uninstall one of them: pip uninstall {both[1].distribution}",
                 plugin=name,
             )
-        source = _source(entries[0])
-        try:
-            module = entries[0].load()
-        except (Exception, SystemExit) as error:
-            raise PluginError(
-                f"the plugin '{name}' fails when it is imported: {type(error).__name__}: {error}",
-                got=f"{source.distribution} {source.version}, {entries[0].value}",
-                fix=f"mend or uninstall {source.distribution}, or leave '{name}' out of --plugins",
-                plugin=name,
-            ) from error
-        needed = getattr(module, "requires_plugins", ())
+        source = source_of(entries[0])
+        module = _imported(entries[0], source)
+        needed = _named(getattr(module, "requires_plugins", ()), source)
         self._sources[name] = source
         for other in needed:
             self._load(other, blocked, asked_by=name)
@@ -196,7 +196,7 @@ class Registry:
             PluginError: a misspelt hook, a hook that raises, or descriptors that are none; nothing of it stays.
         """
         if self._pm.has_plugin(source.plugin) or self._pm.is_registered(module):
-            raise PluginError(f"the plugin '{source.plugin}' is registered already", plugin=source.plugin)
+            raise _refusal(f"the plugin '{source.plugin}' is registered already", source)
         self._sources[source.plugin] = source
         try:
             self._pm.register(module, name=source.plugin)
@@ -204,24 +204,24 @@ class Registry:
         except Exception as error:
             self._forget(module, source)
             hooks = [n.removeprefix("modeldebug_") for n in vars(hookspecs) if n.startswith("modeldebug_")]
-            raise PluginError(
+            raise _refusal(
                 f"the plugin '{source.plugin}' does not fit the hooks: {error}",
+                source,
                 expected="hooks named modeldebug_" + ", _".join(sorted(hooks)),
                 fix="check the names and arguments of its functions marked @hookimpl",
-                plugin=source.plugin,
             ) from error
         try:
             for kind in KINDS:
                 for offered in self._call(f"modeldebug_{kind}s", source):
                     component = _checked(offered, kind, source)
                     if any(r.source == source and r.component.name == component.name for r in self._components[kind]):
-                        raise PluginError(
-                            f"the plugin '{source.plugin}' offers two {kind}s '{component.name}'", plugin=source.plugin
-                        )
+                        raise _refusal(f"the plugin '{source.plugin}' offers two {kind}s '{component.name}'", source)
                     self._components[kind].append(Registered(kind, source, component))
             for preset in self._call("modeldebug_presets", source):
                 if not isinstance(preset, Preset):
-                    raise PluginError("a preset hook gave no Preset", got=repr(preset), plugin=source.plugin)
+                    raise _refusal(
+                        f"a preset hook of the plugin '{source.plugin}' gave no Preset", source, got=repr(preset)
+                    )
                 self._presets.append((source.plugin, preset))
         except PluginError:
             self._forget(module, source)
@@ -241,141 +241,96 @@ class Registry:
         for impl in getattr(self._pm.hook, hook).get_hookimpls():
             if impl.plugin_name == source.plugin:
                 try:
-                    return list(impl.function())
-                except Exception as error:
-                    raise PluginError(
-                        f"the hook {hook} of plugin '{source.plugin}' raised {type(error).__name__}: {error}",
+                    with importing():
+                        return list(impl.function())
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:
+                    hangs = isinstance(error, ImportHangsError)
+                    how = f"hangs: {error}" if hangs else f"raised {type(error).__name__}: {error}"
+                    raise _refusal(
+                        f"the hook {hook} of plugin '{source.plugin}' {how}",
+                        source,
                         fix="a hook only returns descriptors; move work into the component's factory",
-                        plugin=source.plugin,
                     ) from error
         return ()
 
 
+def _refusal(
+    what: str, source: Source, *, got: object = None, expected: object = None, fix: str | None = None
+) -> PluginError:
+    """Why a plugin is not loaded; what to do, unless something better is known, is to go on without it."""
+    without = f"mend or uninstall {source.distribution}, or leave '{source.plugin}' out of --plugins"
+    return PluginError(what, got=got, expected=expected, fix=fix or without, plugin=source.described)
+
+
+def _imported(entry: EntryPoint, source: Source) -> Any:
+    """The module or object behind an entry point.
+
+    Raises:
+        PluginError: importing it raises or hangs.
+    """
+    try:
+        with importing():
+            return entry.load()
+    except KeyboardInterrupt:
+        raise
+    except ModelDebugError as error:  # it says itself what it lacks
+        error.plugin = source.described
+        raise
+    except BaseException as error:  # whatever a module raises, even one that skips or exits
+        fix = f"{remedy(error, f'{source.distribution} {source.version}')}; or leave '{source.plugin}' out of --plugins"
+        raise _refusal(
+            f"the plugin '{source.plugin}' {complaint(error)}", source, got=f"the module {entry.value}", fix=fix
+        ) from error
+
+
+def _named(needed: object, source: Source) -> tuple[str, ...]:
+    """The names of the plugins that another builds on."""
+    if not isinstance(needed, tuple | list) or not all(isinstance(name, str) for name in needed):
+        raise _refusal(
+            f"what the plugin '{source.plugin}' builds on is no tuple of names",
+            source,
+            got=f"requires_plugins = {needed!r}",
+            expected="like requires_plugins = ('datasets',)",
+        )
+    return tuple(needed)
+
+
 def _checked(component: object, kind: Kind, source: Source) -> Component:
     if not isinstance(component, Component):
-        raise PluginError(
+        raise _refusal(
             f"the hook modeldebug_{kind}s of plugin '{source.plugin}' gave something that is no Component",
+            source,
             got=repr(component),
             expected="a list of modeldebug.Component",
-            plugin=source.plugin,
         )
     name = f"{source.plugin}:{component.name}"
     if component.api != API_VERSION:
-        raise PluginError(
+        raise _refusal(
             f"{name} was written for another version of the contracts",
+            source,
             got=f"api {component.api}",
             expected=f"api {API_VERSION}",
             fix=f"install a version of {source.distribution} that fits this modeldebug",
-            plugin=source.plugin,
         )
     if not (isinstance(component.name, str) and _NAME.fullmatch(component.name)):
-        raise PluginError(
-            "a component's name is not usable",
-            got=repr(component.name),
+        raise _refusal(
+            f"the plugin '{source.plugin}' offers a component whose name is not usable: {component.name!r}",
+            source,
             expected="like 'beta-noise'",
-            plugin=source.plugin,
         )
     if not (isinstance(component.config, type) and issubclass(component.config, ComponentConfig)):
-        raise PluginError(
-            f"the settings of {name} are no ComponentConfig", got=repr(component.config), plugin=source.plugin
-        )
+        raise _refusal(f"the settings of {name} are no ComponentConfig", source, got=repr(component.config))
     abilities = (component.requires, component.provides, component.optional)
     if not all(isinstance(named, frozenset) for named in abilities):
-        raise PluginError(
+        raise _refusal(
             f"what {name} requires, provides and can use are no frozensets",
+            source,
             got=", ".join(map(repr, abilities)),
             expected="like frozenset({'encode'})",
-            plugin=source.plugin,
         )
     return component
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of `plugins list`."""
-
-    plugin: str
-    distribution: str
-    version: str
-    status: str  # "ok", or what is wrong
-    offers: tuple[str, ...]  # "searcher beta-noise", "preset defuse-mnist (laptop or paper)", ...
-
-    @property
-    def ok(self) -> bool:
-        return self.status == "ok"
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of what it offers, the names alone."""
-        return tuple(offer.partition(" (")[0].rpartition(" ")[2] for offer in self.offers)
-
-
-def survey() -> list[Row]:
-    """Every installed plugin, with what it offers or why it does not work.
-
-    Plugins of this distribution are loaded here; a third party's in a process of its own with a time limit, so that
-    one that hangs, crashes or prints at import is a row with its reason.
-    """
-    own = next((s.distribution for s in map(_source, _flat(installed())) if s.plugin == "defuse"), None)
-    with ThreadPoolExecutor(4) as pool:
-        return list(pool.map(lambda item: _row(*item, own=own), installed().items()))
-
-
-def _flat(found: dict[str, list[EntryPoint]]) -> list[EntryPoint]:
-    return [entry for entries in found.values() for entry in entries]
-
-
-def _row(name: str, entries: list[EntryPoint], *, own: str | None) -> Row:
-    source = _source(entries[0])
-    if len(entries) > 1 or source.distribution == own:
-        status, offers = probe(name)
-    else:
-        status, offers = _probe_apart(name)
-    return Row(name, " and ".join(_source(e).distribution for e in entries), source.version, status, offers)
-
-
-def probe(name: str) -> tuple[str, tuple[str, ...]]:
-    """Load one plugin and say what it offers: its status, and its components."""
-    try:
-        registry = Registry.load([name])
-    except InputError as error:
-        return " ".join(str(error.what).split()), ()
-    offers = [
-        f"{r.kind} {r.component.name}" for kind in KINDS for r in registry.components(kind) if r.source.plugin == name
-    ]
-    offers += [f"preset {_with_budgets(preset)}" for plugin, preset in registry._presets if plugin == name]
-    offers += ["events" for plugin, _ in registry.listeners() if plugin == name]
-    return "ok", tuple(offers)
-
-
-def _with_budgets(preset: Preset) -> str:
-    return preset.name + (f" ({' or '.join(preset.budgets)})" if preset.budgets else "")
-
-
-def _probe_apart(name: str) -> tuple[str, tuple[str, ...]]:
-    """`probe` in a process of its own; what the plugin prints at import is not read."""
-    code = (
-        "import json, os, sys; out = os.fdopen(os.dup(1), 'w'); os.dup2(2, 1); "
-        "from modeldebug.registry import probe; json.dump(probe(sys.argv[1]), out)"
-    )
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", code, name],
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=PROBE_SECONDS,
-            stdin=subprocess.DEVNULL,
-        )
-        status, offers = json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
-        return f"it hangs when it is imported (no answer in {PROBE_SECONDS:g} s)", ()
-    except ValueError:
-        lines = done.stderr.strip().splitlines()
-        return f"it ends the process that imports it (exit code {done.returncode})" + (
-            f": {lines[-1]}" if lines else ""
-        ), ()
-    return status, tuple(offers)
 
 
 def module_exists(name: str) -> bool:

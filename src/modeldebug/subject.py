@@ -9,6 +9,7 @@ import torch
 from .classifier import Classifier, code_hash, model_hash
 from .context import Context
 from .contracts.generator import Generator
+from .contracts.untouched import untouched
 from .data import data_hash
 from .prepare import Made, Prepared, make
 from .session import Session
@@ -73,7 +74,9 @@ def ready(made: Made, splits: Splits, context: Context) -> Saved:
     """Train a classifier where that is asked for, and measure it."""
     classifier = made.classifier.copy()  # so that a restored run starts from the same module
     if made.settings.train:
-        made.source._train(classifier.module, splits.without_test(), context)
+        data = splits.without_test()
+        with untouched(made.source.name, data=data):
+            made.source._train(classifier.module, data, context)
         classifier.module.eval()
     accuracy = {part: classifier.accuracy(getattr(splits, part)) for part in ("train", "validation", "test")}
     info = {"trained": made.settings.train, "output": classifier.output, "accuracy": accuracy}

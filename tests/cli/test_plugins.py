@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from modeldebug import registry
+from modeldebug import survey
 from modeldebug.cli.plugins import type_in_words
-from modeldebug.registry import Row
+from modeldebug.survey import Row
 
 from .conftest import Invoke
 
@@ -24,7 +24,7 @@ def test_a_broken_plugin_is_a_row_with_its_reason_within_80_columns(
     invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reason = "the plugin 'broken' fails when it is imported: ModuleNotFoundError: No module named 'no_such_package'"
-    monkeypatch.setattr(registry, "survey", lambda: [Row("broken", "some-distribution", "12.0.1", reason, ())])
+    monkeypatch.setattr(survey, "survey", lambda: [Row("broken", "some-distribution", "12.0.1", reason, ())])
     done = invoke("plugins", "list")
     assert done.exit_code == 0
     assert "ModuleNotFoundError" in done.stdout

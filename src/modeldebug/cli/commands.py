@@ -4,15 +4,14 @@ when commands are listed; one that cannot be is a command that says so, and no h
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 
 import click
 
 from ..errors import PluginError
+from ..importing import complaint, importing, remedy
 
 GROUP = "modeldebug.commands"
 log = logging.getLogger("modeldebug")
@@ -36,15 +35,15 @@ class Offer:
             both = " and ".join(self.sources)
             return Broken(self.name, f"more than one distribution offers it: {both}", fix="uninstall all but one")
         (entry,), (source,) = self.entries, self.sources
-        fix = f"mend or uninstall {source}"
         try:
-            with redirect_stdout(sys.stderr):  # what a module prints when it is imported is no command's output
+            with importing():
                 loaded = entry.load()
-        except (Exception, SystemExit) as error:
-            why = f"it fails when it is imported: {type(error).__name__}: {error}"
-            return Broken(self.name, why, source, fix=fix, cause=error)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # whatever a module raises, even one that skips or exits
+            return Broken(self.name, f"it {complaint(error)}", source, fix=remedy(error, source), cause=error)
         if not isinstance(loaded, click.Command):
-            return Broken(self.name, f"{entry.value} is no click command", source, fix=fix)
+            return Broken(self.name, f"{entry.value} is no click command", source, fix=f"mend or uninstall {source}")
         return loaded
 
 

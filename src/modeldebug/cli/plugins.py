@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from ..component import Preset
-    from ..registry import Registered, Row
+    from ..registry import Registered
+    from ..survey import Row
 
 
 @click.group()
@@ -26,7 +27,7 @@ def plugins() -> None:
 @plugins.command("list")
 def list_plugins() -> None:
     """List the installed plugins, with what they offer or why they do not work."""
-    from ..registry import survey
+    from ..survey import survey
     from .screen import draw, table
 
     own = cast(click.Group, click.get_current_context().find_root().command).commands
@@ -55,7 +56,7 @@ def info(name: str) -> None:
     """
     from .screen import draw, facts, table
 
-    row, components, presets, alone = _look_up(name)
+    row, components, presets, alone = look_up(name)
     parts = [] if alone else [facts([("plugin", row.plugin), ("from", f"{row.distribution} {row.version}")])]
     for registered in components:
         parts.append(
@@ -74,13 +75,14 @@ def info(name: str) -> None:
     draw(*parts)
 
 
-def _look_up(name: str) -> tuple[Row, list[Registered], list[Preset], bool]:
+def look_up(name: str) -> tuple[Row, list[Registered], list[Preset], bool]:
     """The plugin that `name` is or stands in, what is to be shown of it, and whether that is one thing only.
 
     Plugins are first surveyed, which a broken one survives; then the one in question is loaded.
     """
     from ..component import KINDS
-    from ..registry import Registry, survey
+    from ..registry import Registry
+    from ..survey import survey
 
     rows = survey()
     plugin, _, bare = name.rpartition(":")

@@ -54,13 +54,16 @@ def blamed(what: str, name: str, *, source: str | None = None) -> Iterator[None]
     """
     try:
         yield
-    except (ModelDebugError, torch.OutOfMemoryError):
+    except (ModelDebugError, torch.OutOfMemoryError, KeyboardInterrupt, GeneratorExit):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # libraries in other languages raise errors that are no Exception
         log.exception("%s %s failed", what, name)
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
         raise PluginError(
             f"{what} {name} raised {type(error).__name__}: {error}",
             got=source,
-            fix="report it to the plugin's author; the traceback is in the log",
+            fix=f"install the module '{missing}', which it needs"
+            if missing
+            else "report it to the plugin's author; the traceback is in the log",
             plugin=name,
         ) from error

@@ -13,6 +13,7 @@ from ..errors import PluginError
 from ..tensors import check_tensor
 from ..types import Clustering, Failures
 from .base import ConfigT, Contract, blamed
+from .untouched import untouched
 
 
 class Clusterer(Contract[ConfigT]):
@@ -36,9 +37,11 @@ class Clusterer(Contract[ConfigT]):
         """Cluster at least one failure.
 
         Raises:
-            PluginError: weights outside [0, 1], or an assignment to clusters that do not exist.
+            PluginError: weights outside [0, 1], or an assignment to clusters that do not exist; or the failures were
+                changed.
         """
-        clustering = self._fit(failures, context)
+        with untouched(self.name, failures=failures):
+            clustering = self._fit(failures, context)
         check_tensor(
             "the cluster weights",
             clustering.weights,
@@ -67,11 +70,13 @@ class Clusterer(Contract[ConfigT]):
         condition (n,) int64 for a conditional decoder.
 
         Raises:
-            PluginError: there is no such cluster, sampling raises, or the codes have another shape or dtype.
+            PluginError: there is no such cluster, sampling raises, or the codes have another shape or dtype; or the
+                clustering was changed.
         """
         if not 0 <= cluster < len(clustering):
             raise PluginError("there is no such cluster", got=cluster, expected=f"0 to {len(clustering) - 1}")
-        with blamed("running the clusterer", self.name):
+        given = clustering.parameters
+        with untouched(self.name, parameters=given), blamed("running the clusterer", self.name):
             z, condition = self._sample(clustering, cluster, n, tau, rng)
         check_tensor("the region's codes", z, shape=(n, "d"), dtype=torch.float32, plugin=self.name)
         return z, condition

@@ -12,6 +12,7 @@ from ..context import Context
 from ..errors import PluginError
 from ..types import CorrectedState, LabelledImages, Splits
 from .base import ConfigT, Contract
+from .untouched import untouched
 
 if TYPE_CHECKING:
     from ..classifier import Classifier
@@ -41,10 +42,11 @@ class Corrector(Contract[ConfigT]):
         finetuning on the training data alone.
 
         Raises:
-            PluginError: no state was proposed, one does not fit, or the given classifier was changed.
+            PluginError: no state was proposed, one does not fit, or the given classifier or images were changed.
         """
         before = {k: v.clone() for k, v in classifier.state_dict().items()}
-        states = list(self._correct(classifier, data, failures, context))
+        with untouched(self.name, data=data, failures=failures):
+            states = list(self._correct(classifier, data, failures, context))
         if not states:
             raise PluginError("a corrector proposed no state", expected="at least one CorrectedState", plugin=self.name)
         after = classifier.state_dict()

@@ -15,6 +15,7 @@ from ..context import Context
 from ..tensors import check_tensor
 from ..types import ImageSet
 from .base import ConfigT, Contract, blamed
+from .untouched import untouched
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,13 @@ class Generator(Contract[ConfigT]):
 
     @final
     def fit(self, data: ImageSet, context: Context) -> None:
-        """Train on labelled images."""
-        self._fit(data, context)
+        """Train on labelled images.
+
+        Raises:
+            PluginError: the images were changed.
+        """
+        with untouched(self.name, data=data):
+            self._fit(data, context)
 
     @final
     def decode(self, z: Tensor, condition: Tensor | None = None) -> Tensor:

@@ -16,6 +16,7 @@ from ..tensors import check_tensor
 from ..types import Splits
 from ..votes import Answers, LabelRequest, Pending
 from .base import ConfigT, Contract, blamed
+from .untouched import untouched
 
 
 class Labeler(Contract[ConfigT]):
@@ -41,17 +42,23 @@ class Labeler(Contract[ConfigT]):
 
     @final
     def fit(self, data: Splits, context: Context) -> None:
-        """Learn what is needed from the training and validation images, never from the model under test."""
-        self._fit(data, context)
+        """Learn what is needed from the training and validation images, never from the model under test.
+
+        Raises:
+            PluginError: the images were changed.
+        """
+        with untouched(self.name, data=data):
+            self._fit(data, context)
 
     @final
     def label(self, request: LabelRequest) -> Answers | Pending:
         """Votes on each image of the request, or Pending while people are still to answer.
 
         Raises:
-            PluginError: labelling raises, or votes, confidence or names have another shape, dtype or range.
+            PluginError: labelling raises, or votes, confidence or names have another shape, dtype or range; or the
+                images were changed.
         """
-        with blamed("running the labeler", self.name):
+        with untouched(self.name, request=request), blamed("running the labeler", self.name):
             answer = self._label(request)
         if isinstance(answer, Answers):
             check_tensor(

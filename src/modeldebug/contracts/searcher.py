@@ -11,6 +11,7 @@ from torch import Tensor
 from ..errors import PluginError
 from ..types import Candidates
 from .base import ConfigT, Contract
+from .untouched import untouched
 
 if TYPE_CHECKING:
     from ..problem import Problem
@@ -52,9 +53,11 @@ class Searcher(Contract[ConfigT]):
         """One step: the next state, and candidates for the core to judge. `state` is left unchanged.
 
         Raises:
-            PluginError: no Candidates are proposed, or the state cannot be saved, or has no bool `done`.
+            PluginError: no Candidates are proposed, the state cannot be saved, or has no bool `done`; or the problem's
+                origins were changed.
         """
-        after, candidates = self._step(problem, dict(state))
+        with untouched(self.name, contents=False, origins=problem.origins, test=problem.test):
+            after, candidates = self._step(problem, dict(state))
         if not isinstance(candidates, Candidates):
             raise PluginError("a search step proposed no Candidates", got=type(candidates).__name__, plugin=self.name)
         return self._checked(after), candidates
