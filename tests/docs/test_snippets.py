@@ -2,20 +2,24 @@
 
 On a page, Python blocks share their names. A block with a caption is written to that file of the page's own working
 folder; others are executed. In console blocks the lines `$ modeldebug ...` are run, and what stands below them must be
-what they print. Runs that are not `--preset tiny` would take too long: their options are resolved by `config show`, and
-`modeldebug.run` without a preset takes the preset `tiny`. An inspection is prepared, so that what it refuses is
-refused, and ends with what another one has found.
+what they print; `$ pip install -e FOLDER` makes the plugin in there known. Runs that are not `--preset tiny` would take
+too long: their options are resolved by `config show`, and `modeldebug.run` without a preset takes the preset `tiny`. An
+inspection is prepared, so that what it refuses is refused, and ends with what another one has found. Of a comparison
+every run is planned, and none is done: it ends with a table made by hand.
 """
 
 import doctest
 import importlib
 import inspect
+import os
 import pkgutil
 import shlex
 import shutil
 import sys
 import textwrap
+import tomllib
 import types
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -31,11 +35,13 @@ import modeldebug
 from modeldebug import folders, hookspecs
 from modeldebug.aims import inspection_targets
 from modeldebug.cli import program
+from modeldebug.comparison import comparing
 from modeldebug.prepare import prepare
 from modeldebug.registry import Registry, Source
+from tests.report import comparisons
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "docs").glob("contracts/*.md"))]
 OUTPUT = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 _run = modeldebug.run
 
@@ -44,6 +50,8 @@ def write_or_execute(example):
     caption = example.region.lexemes.get("options", {}).get("caption")
     if caption:
         Path(caption).parent.mkdir(parents=True, exist_ok=True)
+        if Path(caption).exists():
+            forget(Path(caption).absolute().parent)
         Path(caption).write_text(example.parsed)
     elif example.region.lexemes["arguments"] == "python":
         PythonEvaluator()(example)
@@ -52,6 +60,8 @@ def write_or_execute(example):
 def type_commands(example):
     for command, expected in commands(example.parsed):
         words = shlex.split(command)
+        if words[:3] == ["pip", "install", "-e"]:
+            install(Path(words[3]))
         if words[0] != "modeldebug":
             continue
         if words[1] == "run" and "tiny" not in words:
@@ -61,6 +71,28 @@ def type_commands(example):
         if expected:
             said = doctest.OutputChecker().check_output(expected, done.output, OUTPUT)
             assert said, f"$ {command}\nprints\n{done.output}\nand not\n{expected}"
+
+
+def install(folder):
+    """A plugin's modules are found from now on, and its entry points, here and in processes that are started."""
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
+    made = Path(f"{project['name'].replace('-', '_')}-{project['version']}.dist-info")
+    made.mkdir()
+    (made / "METADATA").write_text(f"Name: {project['name']}\nVersion: {project['version']}\n")
+    entries = [
+        f"[{group}]\n" + "\n".join(map(" = ".join, own.items())) for group, own in project["entry-points"].items()
+    ]
+    (made / "entry_points.txt").write_text("\n".join(entries))
+    sys.path.insert(0, str((folder / "src").absolute()))
+    os.environ["PYTHONPATH"] = os.pathsep.join(sys.path[:2])
+    importlib.invalidate_caches()
+
+
+def forget(folder):
+    """The modules in a folder are imported anew when they are next asked for."""
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(f"{folder}{os.sep}"):
+            del sys.modules[name]
 
 
 def commands(text):
@@ -98,15 +130,24 @@ def folder(tmp_path, monkeypatch, inspected):
         "from torch import nn\ndef make():\n    return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))\n"
     )
     save_file({"1.weight": torch.zeros(3, 64), "1.bias": torch.zeros(3)}, "w.safetensors")
-    known = set(sys.modules)
+    monkeypatch.setattr(comparing, "work_on", planned_alone)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     yield tmp_path
-    for name in set(sys.modules) - known:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
-            del sys.modules[name]
+    forget(tmp_path)
 
 
 def quick_run(*args, preset=None, **options):
     return _run(*args, preset=preset or "tiny", **options)
+
+
+def planned_alone(store, objects=None, **options):
+    """In place of the work of a comparison, which is planned by now: a table made by hand."""
+    request = store.manifest["comparison"]
+    table = comparisons.Planted(role=request["role"], names=[entrant["name"] for entrant in request["entrants"]])
+    store.write_json("comparison.json", table.results())
+    store.manifest["status"] = "done"
+    store.save_manifest()
+    return comparing.Comparison(store.path, objects)
 
 
 def prepare_alone(done):
@@ -139,18 +180,21 @@ def test_snippets_of_the_page_run(page, folder, finished, inspected):
         example.evaluate()
 
 
+NEEDED = {f"modeldebug_trackers.{package}": package for package in ("mlflow", "tensorboard")}
+
+
 def modules():
     packages = [
         "modeldebug",
         *(
             f"modeldebug_{name}"
-            for name in ("bayestrex", "classifiers", "datasets", "defuse", "gan", "labelers", "rivals")
+            for name in ("bayestrex", "classifiers", "datasets", "defuse", "gan", "labelers", "rivals", "trackers")
         ),
     ]
     for package in packages:
         yield package
         for _, name, _ in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
-            if not name.endswith("__main__"):
+            if not name.endswith("__main__") and find_spec(NEEDED.get(name, "modeldebug")):
                 yield name
 
 
