@@ -9,6 +9,9 @@ from .batches import in_batches as in_batches
 from .batches import in_parts as in_parts
 from .classifier import Classifier as Classifier
 from .classifier import detect_output as detect_output
+from .comparison.comparing import Comparison as Comparison
+from .comparison.comparing import compare as compare
+from .comparison.comparing import open_comparison as open_comparison
 from .component import API_VERSION as API_VERSION
 from .component import AbsolutePath as AbsolutePath
 from .component import ClassifierConfig as ClassifierConfig

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from .aims import run_targets
+from .comparison.comparing import Comparison, work_on
+from .comparison.gather import RESULTS
 from .component import Settings
 from .config import Layer, RunConfig, resolve
 from .errors import ConfigError, RunFolderError
@@ -27,7 +29,7 @@ from .prepare import prepare
 from .registry import Registry
 from .results import STAGES, summarise
 from .roles import OPTIONAL
-from .store import RunStore
+from .store import FolderKind, RunStore
 from .types import Failures, Region
 
 
@@ -174,17 +176,19 @@ def resume(
     dataset: object = None,
     redo: str | None = None,
     wait: bool = False,
+    workers: int = 1,
     trust: bool = False,
     listeners: Sequence[Listener] = (),
-) -> Run | Inspection:
-    """Go on with a run or an inspection that was interrupted; one that is finished is left as it is, once its files are
-    found whole.
+) -> Run | Inspection | Comparison:
+    """Go on with a run, an inspection or a comparison that was interrupted; one that is finished is left as it is, once
+    its files are found whole.
 
     Args:
         path: its folder.
         model, dataset: given again where the run was started with an object.
         redo: forget this stage and all later ones first.
         wait: where people are to label, wait until they have, and go on.
+        workers: of a comparison: processes that do its runs side by side.
         trust: read weights files that may run code.
         listeners: called with each event.
 
@@ -199,6 +203,8 @@ def resume(
     """
     objects = {k: v for k, v in (("classifier", model), ("dataset", dataset)) if v is not None}
     store = RunStore.open(Path(path))
+    if store.kind == "comparison":
+        return _compared_on(store, objects, redo=redo, workers=workers, trust=trust, listeners=listeners)
     whole = all((store.path / name).exists() for name in ("results.json", "report.html"))
     if redo is None and store.manifest["status"] == "done" and whole:
         summarise(store)
@@ -210,10 +216,32 @@ def resume(
     return open_folder(store.path, objects)
 
 
-def open_folder(path: Path, objects: Mapping[str, object] | None = None) -> Run | Inspection:
-    """The run or the inspection in a folder."""
-    kind = RunStore.open(path).kind
-    return Run(path, objects) if kind == "run" else Inspection(path, objects)
+def _compared_on(
+    store: RunStore,
+    objects: Mapping[str, object],
+    *,
+    redo: str | None,
+    workers: int,
+    trust: bool,
+    listeners: Sequence[Listener],
+) -> Comparison:
+    if redo is not None:
+        raise ConfigError(
+            "a comparison has no stages of its own to be done again",
+            got=f"--redo {redo}",
+            fix=f"do that with one of its runs ({store.path}/cells), and then resume the comparison",
+        )
+    if store.manifest["status"] == "done" and all((store.path / name).exists() for name in (RESULTS, "report.html")):
+        return Comparison(store.path, objects)
+    return work_on(store, objects=objects, workers=workers, trust=trust, listeners=listeners)
+
+
+def open_folder(path: Path, objects: Mapping[str, object] | None = None) -> Run | Inspection | Comparison:
+    """The run, the inspection or the comparison in a folder."""
+    kinds: dict[FolderKind, type[Run | Inspection | Comparison]] = {
+        "run": Run, "inspection": Inspection, "comparison": Comparison
+    }  # fmt: skip
+    return kinds[RunStore.open(path).kind](path, objects)
 
 
 def check_reached(config: RunConfig, until: str | None) -> None:

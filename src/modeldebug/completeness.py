@@ -62,7 +62,7 @@ def check_complete(config: RunConfig, registry: Registry) -> None:
     check_judges({role: config.choices[role].to_dict() for role in ("labeler", *AUDITORS) if role in config.choices})
     working = (choice for role, choice in config.choices.items() if role != "generator_data")
     provided = {p for choice in working for p in choice.registered.component.provides}
-    provided |= {"targets"} | ({"guide"} & config.choices.keys())
+    provided |= {"targets", "test-images"} | ({"guide"} & config.choices.keys())
     for choice in config.choices.values():
         missing = choice.registered.component.requires - provided
         if missing:

@@ -56,7 +56,7 @@ def _run(session: Session, *, trust: bool) -> dict[str, Any]:
 
 
 def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
-    config, core, store, seed = session.config, session.config.core, session.store, session.seed
+    config, core, store = session.config, session.config.core, session.store
     device, batch_size = session.device, prepared.classifier.batch_size
     provided = {role: choice.registered.component.provides for role, choice in config.choices.items()}
     can_encode, conditional = "encode" in provided["generator"], "conditional" in provided["generator"]
@@ -136,6 +136,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
         targets=targets,
         sigma=core.search.sigma,
         guide=guide,
+        test=splits.test if "test-images" in config.choices["searcher"].registered.component.requires else None,
         batch_size=batch_size,
         device=device,
         searcher=searcher.name,
@@ -147,7 +148,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
             problem,
             context,
             settings=core.search,
-            seed=seed,
+            seed=session.seed_of("search"),
             rootless=[target.described(spec.classes) for target in rootless],
         ),
         roles=("searcher",),
@@ -221,7 +222,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
             labelled_regions,
             labelled.tensors.get("x", torch.empty(0)),
             settings=core.report,
-            seed=seed,
+            seed=session.seed_of("evidence"),
         ),
         sections=("report",),
         after=("correction",),

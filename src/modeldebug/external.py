@@ -38,7 +38,7 @@ from .types import DataSpec, ImageSet, Splits
 HELD_OUT = 0.1  # of the training images, where a data set comes with no validation part
 PARTS = {"train": ("train",), "validation": ("validation", "valid", "val"), "test": ("test",)}  # as data sets name them
 
-_CONTRACTS: dict[Kind, type] = {
+CONTRACTS: dict[Kind, type] = {
     "dataset": DatasetSource,
     "classifier": ClassifierSource,
     "generator": Generator,
@@ -78,7 +78,7 @@ def component_from(registry: Registry, kind: Kind, text: str) -> Registered:
     Raises:
         ConfigError: it cannot be imported, or is nothing that this stage can use.
     """
-    module, attribute, value = _imported(text)
+    module, attribute, value = imported(text)
     source = Source(module.__name__, "module", _source_hash(module))
     component = replace(_as_component(kind, attribute, value, text), name=attribute)  # a resumed run finds it by that
     return registry.add(kind, component, source)
@@ -101,7 +101,7 @@ def classifier_from(text: str, spec: DataSpec, *, weights: str | Path | None = N
     >>> classifier.probs(torch.zeros(2, 1, 8, 8)).shape
     torch.Size([2, 4])
     """
-    _, attribute, value = _imported(text)
+    _, attribute, value = imported(text)
     component = _as_component("classifier", attribute, value, text)
     with isolated_global_rng(0):
         source = component.make(component.config(), spec)
@@ -114,7 +114,7 @@ def classifier_from(text: str, spec: DataSpec, *, weights: str | Path | None = N
     return Classifier(module.eval(), spec, output, settings.mean, settings.std, name=text)
 
 
-def _imported(text: str) -> tuple[ModuleType, str, Any]:
+def imported(text: str) -> tuple[ModuleType, str, Any]:
     """The module, the attribute's name and the value behind "module:attribute"."""
     module_name, _, attribute = text.rpartition(":")
     try:
@@ -150,7 +150,7 @@ def component_of(registry: Registry, kind: Kind, value: object) -> Registered:
 def _as_component(kind: Kind, name: str, value: Any, text: str) -> Component:
     if isinstance(value, Component):
         return value
-    contract = _CONTRACTS[kind]
+    contract = CONTRACTS[kind]
     if isinstance(value, type) and issubclass(value, contract):
         settings = getattr(value, "Config", _SETTINGS.get(kind, ComponentConfig))
         return Component(name, (value.__doc__ or "").strip().partition("\n")[0], settings, value)
@@ -168,6 +168,23 @@ def _as_component(kind: Kind, name: str, value: Any, text: str) -> Component:
         got=describe(value),
         expected=f"a modeldebug.Component, or a subclass of {contract.__name__}",
     )
+
+
+def code_of(registered: Registered) -> str:
+    """Stands for the code of another distribution's component, whose author changes it without a new version: what the
+    files of its package's folder hold, or its module's. Empty for the components that come with modeldebug."""
+    if registered.source.distribution in ("modeldebug", "module", "object"):  # a module's hash is its version
+        return ""
+    try:
+        module = inspect.getmodule(registered.component.imported())
+        file = Path(inspect.getsourcefile(module) or "")  # type: ignore[arg-type]  # None is refused, as is what follows
+    except (ImportError, AttributeError, TypeError):  # what cannot be imported is refused where it is used
+        return ""
+    files = sorted(file.parent.rglob("*.py")) if module is not None and module.__package__ else [file]
+    digest = hashlib.sha256()
+    for one in files:
+        digest.update(one.read_bytes() if one.is_file() else b"")
+    return digest.hexdigest()[:16]
 
 
 def _source_hash(module: object) -> str:

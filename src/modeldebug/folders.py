@@ -26,7 +26,9 @@ from .session import new_manifest
 from .store import FolderKind, RunStore
 from .waiting import until_answered
 
-OPENED_BY: dict[FolderKind, str] = {"run": "open_run", "inspection": "open_inspection"}
+OPENED_BY: dict[FolderKind, str] = {
+    "run": "open_run", "inspection": "open_inspection", "comparison": "open_comparison"
+}  # fmt: skip
 OBJECTS: tuple[Kind, ...] = ("classifier", "dataset")  # what may be given as an object from Python
 
 
@@ -128,7 +130,7 @@ def new_folder(
     other = None if reuse is None else str(RunStore.open(Path(reuse)).path.absolute())
     manifest = new_manifest(config, kind) | {"reuse": other}
     name = "inspect" if kind == "inspection" else config.preset or config.plugins[0]
-    store = RunStore.create(Path(out) if out is not None else _free(name), manifest)
+    store = RunStore.create(Path(out) if out is not None else free_folder(name), manifest)
     try:
         yield store
     except RunFolderError:
@@ -139,7 +141,7 @@ def new_folder(
         raise
 
 
-def _free(name: str) -> Path:
+def free_folder(name: str) -> Path:
     """`runs/DATE-NAME`, with a number behind it where that is taken."""
     base = Path("runs") / f"{time.strftime('%Y-%m-%d')}-{name}"
     path, number = base, 2

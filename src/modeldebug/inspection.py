@@ -111,9 +111,10 @@ def _sampled(session: Session, classifier: Classifier, generator: Generator[Any]
         device=session.device,
         searcher=searcher.name,
     )
+    seed = session.seed_of(group.samples)
     found = session.run_stage(
         group.samples,
-        lambda context: search.search(searcher, problem, context, settings=settings, seed=session.seed),
+        lambda context: search.search(searcher, problem, context, settings=settings, seed=seed),
         roles=("searcher",),
         sections=("search", "run"),
         after=(group.generator, "classifier"),

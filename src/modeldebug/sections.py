@@ -54,6 +54,17 @@ class SearchSection(ComponentConfig):
         ge=1,
         description="stop after the step in which so many queries were spent; in an inspection, for each generator",
     )
+    seconds: float | None = Field(
+        None,
+        gt=0,
+        description="stop after the step in which so many seconds had passed; such a search is not repeatable",
+    )
+    repeat: int = Field(
+        0,
+        ge=0,
+        description="search once more with the same generator and judges: another number decides the random choices "
+        "of the search and of all that follows it, and of nothing before it",
+    )
     max_failures: int = Field(50_000, ge=1, description="keep at most so many failures, drawn at random (AAAI 4.1)")
 
 

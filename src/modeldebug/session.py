@@ -22,6 +22,7 @@ from .context import Context
 from .errors import ModelDebugError, RunFolderError, WaitingForPeople
 from .estimate import Estimate
 from .events import Event, EventBus, Kind
+from .external import code_of
 from .prepare import blamed_on, resolve_device
 from .rng import derive_seed, isolated_global_rng, rng_for
 from .roles import Role
@@ -29,6 +30,7 @@ from .store import FORMAT, FolderKind, RunStore, Saved
 from .types import DataSpec
 
 SMALL_IMAGE = 16 * 16  # pixels
+REPEATED = ("search", "samples", "audit", "clusters", "regions", "correction", "evidence")  # by `search.repeat`
 DECIDING = ("modeldebug", "torch", "numpy", "scikit-learn")  # packages whose versions decide a stage's result
 
 
@@ -46,6 +48,13 @@ class Session:
         self.keys: dict[str, str] = {}
         self._reused = _reused(store)
         self._estimate = Estimate({})
+
+    def seed_of(self, stage: str) -> int:
+        """What decides a stage's random choices: the run's seed, and from the search on which repeat it is."""
+        repeat = self.config.core.search.repeat
+        if not repeat or stage.partition("-")[0] not in REPEATED:
+            return self.seed
+        return derive_seed(self.seed, "repeat", repeat)
 
     def plan(self, weights: Mapping[str, float]) -> None:
         """Say which stages there will be, in their order, and how long each takes relative to the others."""
@@ -99,21 +108,22 @@ class Session:
             return saved
         self.emit("stage_started", name, overall=self._estimate.overall(name, 0.0))
         self._estimate.started(name)
-        began = time.monotonic()
+        began, seed = time.monotonic(), self.seed_of(name)
+        checkpoint = self.store.checkpoint(name, key)
         context = Context(
-            rng=rng_for(self.seed, name),
+            rng=rng_for(seed, name),
             device=self.device,
             progress=lambda done, message: self._progress(name, done, message),
-            checkpoint=self.store.checkpoint(name, key),
+            checkpoint=checkpoint,
         )
         chosen = [self.config.choices[role] for role in roles if role in self.config.choices]
-        with isolated_global_rng(derive_seed(self.seed, name, "global")):
+        with isolated_global_rng(derive_seed(seed, name, "global")):
             if chosen:
                 with blamed_on(chosen[-1], "running"):
                     saved = work(context)
             else:
                 saved = work(context)
-        seconds = time.monotonic() - began
+        seconds = checkpoint.before + time.monotonic() - began
         self.store.save_stage(name, key, saved, seconds=seconds)
         self._estimate.finished(name, seconds)
         self.emit("stage_finished", name, data=saved.info, overall=self._estimate.overall(name, 1.0))
@@ -128,14 +138,14 @@ class Session:
         facts: Mapping[str, str],
     ) -> str:
         used = [
-            {**choice.to_dict(), "version": choice.registered.source.version}
+            {**choice.to_dict(), "version": choice.registered.source.version, "code": code_of(choice.registered)}
             for role in roles
             if (choice := self.config.choices.get(role)) is not None
         ]
         parts = {
             "format": FORMAT,
             "stage": name,
-            "seed": self.seed,
+            "seed": self.seed_of(name),
             "versions": {name: version(name) for name in DECIDING},
             "machine": [str(self.device), self.config.core.run.threads],
             "components": used,
@@ -197,6 +207,8 @@ def conduct(
             if store.manifest["status"] != status:
                 store.manifest["status"] = status
                 store.save_manifest()
+            if status != "done":
+                session.emit("run_stopped", message=status, data={"status": status})
         session.emit("run_finished", data=summary, overall=1.0)
 
 

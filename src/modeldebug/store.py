@@ -30,9 +30,9 @@ from torch import Tensor
 
 from .errors import RunFolderError
 
-FORMAT = 5  # raised whenever a stage writes something else, or other networks read it
+FORMAT = 6  # raised whenever a stage writes something else, or other networks read it
 CHECKPOINT_SECONDS = 10.0
-FolderKind = Literal["run", "inspection"]
+FolderKind = Literal["run", "inspection", "comparison"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +67,7 @@ class RunStore:
 
     @property
     def kind(self) -> FolderKind:
-        """Whether the folder holds a run or an inspection."""
+        """What the folder holds."""
         kind: FolderKind = self.manifest["kind"]
         return kind
 
@@ -176,6 +176,19 @@ class RunStore:
 
     def write_json(self, name: str, value: object) -> None:
         self.write(name, (json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+    def read_json(self, name: str) -> Any:
+        """A JSON file of the folder.
+
+        Raises:
+            RunFolderError: it is missing or damaged.
+        """
+        file = self.path / name
+        try:
+            return json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            fix = f"modeldebug resume {shlex.quote(str(self.path))}"
+            raise RunFolderError(f"a file of the folder cannot be read: {error}", got=file, fix=fix) from error
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file so that it is there whole or not at all.
@@ -299,11 +312,16 @@ class RunStore:
 
 
 class StageCheckpoint:
-    """Saves the progress of a stage now and then: tensors and primitives, read back without running code."""
+    """Saves the progress of a stage now and then: tensors and primitives, read back without running code.
+
+    Attributes:
+        before: seconds that were spent on the stage until it was interrupted, once its progress is loaded.
+    """
 
     def __init__(self, store: RunStore, stage: str, key: str) -> None:
         self._store, self._name, self._key = store, f"stages/{stage}.checkpoint", key
-        self._last = time.monotonic()
+        self._began = self._last = time.monotonic()
+        self.before = 0.0
 
     def load(self) -> dict[str, object] | None:
         """What was saved last, or None; a checkpoint of other settings, or a broken one, counts for nothing."""
@@ -312,14 +330,18 @@ class StageCheckpoint:
             content = torch.load(file, map_location="cpu", weights_only=True)
         except Exception:  # missing or damaged: the stage starts from its beginning, which is always right
             return None
-        return content["state"] if content.get("key") == self._key else None
+        if content.get("key") != self._key:
+            return None
+        self.before = content["seconds"]
+        return content["state"]  # type: ignore[no-any-return]
 
     def save(self, make: Callable[[], dict[str, object]], *, now: bool = False) -> None:
         """Save what `make()` gives, at most every few seconds, or now."""
         if not now and time.monotonic() - self._last < CHECKPOINT_SECONDS:
             return
         buffer = io.BytesIO()
-        torch.save({"key": self._key, "state": make()}, buffer)
+        seconds = self.before + time.monotonic() - self._began
+        torch.save({"key": self._key, "state": make(), "seconds": seconds}, buffer)
         self._store.write(self._name, buffer.getvalue())
         self._last = time.monotonic()
 

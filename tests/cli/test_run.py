@@ -195,7 +195,7 @@ def test_what_a_model_of_ones_own_prints_does_not_disturb_json(quadrants: list[s
     )
     done = invoke("run", *quadrants, "--classifier", "chatty:make", "--json", "--out", "out")
     assert done.exit_code == 2
-    assert [json.loads(line)["kind"] for line in done.stdout.splitlines()] == ["run_started"]
+    assert [json.loads(line)["kind"] for line in done.stdout.splitlines()] == ["run_started", "run_stopped"]
     assert "made" in done.stderr
 
 
@@ -240,7 +240,7 @@ def test_with_json_a_run_that_was_to_stop_ends_with_the_stage_and_its_figures(
     monkeypatch.chdir(tmp_path)
     done = invoke("run", "--preset", "tiny", "--out", "run", "--until", "data", "--json")
     *events, last = map(json.loads, done.stdout.splitlines())
-    assert events[-1]["kind"] == "stage_finished"
+    assert [event["kind"] for event in events[-2:]] == ["stage_finished", "run_stopped"]
     figures = json.loads(Path("run/stages/data.json").read_text())
     assert last == {"stopped_after": "data", "figures": figures}
 

@@ -11,8 +11,8 @@ from torch import nn
 from torch.utils.data import Dataset, TensorDataset
 
 from modeldebug import ClassifierError, Component, ComponentConfig, ConfigError, DataError, DataSpec, Splits, rng_for
-from modeldebug.external import component_from, component_of
-from modeldebug.registry import Registry
+from modeldebug.external import code_of, component_from, component_of
+from modeldebug.registry import Registered, Registry, Source
 
 
 def load(value, **settings):
@@ -299,3 +299,18 @@ def test_module_that_ends_the_process_at_import_is_an_error(own_module, tmp_path
     (tmp_path / "quits.py").write_text("raise SystemExit(0)")
     with pytest.raises(ConfigError, match="cannot be imported: SystemExit"):
         component_from(Registry(), "classifier", "quits:make")
+
+
+def test_code_of_a_plugin_is_what_its_package_holds(tmp_path, monkeypatch):
+    package = tmp_path / "edited_plugin"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "search.py").write_text("def make(config, spec): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    component = Component("edited", "is edited", ComponentConfig, "edited_plugin.search:make")
+    theirs = Registered("searcher", Source("edited", "edited-plugin", "1.0"), component)
+    before = code_of(theirs)
+    assert before == code_of(theirs) != ""
+    (package / "helper.py").write_text("RADIUS = 2\n")
+    assert code_of(theirs) != before
+    assert code_of(Registered("searcher", Source("defuse", "modeldebug", "0.1.0"), component)) == ""

@@ -15,14 +15,14 @@ PLUGINS = CORE.parent.parent / "plugins"
 # From the bottom to the top. A module may import its own layer and those below it.
 LAYERS = (
     ("errors", "words", "foreground"),
-    ("component", "tensors"),
+    ("component", "tensors", "importing"),
     ("types", "events", "rng", "batches"),
     ("votes",),
     ("context", "data", "judging", "agreement", "hookspecs", "reading"),
     ("classifier", "training"),
     ("contracts",),
     ("problem", "pipeline", "queries", "targets", "diagnostics", "store", "registry", "external"),
-    ("config", "completeness", "independence", "roles", "schema", "sections"),
+    ("config", "completeness", "independence", "roles", "schema", "sections", "survey"),
     ("aims",),
     ("prepare", "stages", "results"),
     ("report", "session", "estimate"),
@@ -31,7 +31,9 @@ LAYERS = (
     ("waiting",),
     ("folders",),
     ("inspecting",),
-    ("api", "compare", "check", "testing"),
+    ("peak", "executors"),
+    ("comparison",),
+    ("api", "check", "testing"),
     ("cli",),
     ("__init__", "__main__"),
 )

@@ -24,6 +24,12 @@ YIELDS = (
     "genuine_share_paper", "genuine_share_best", "drift_share_best", "distinct_per_1k_paper", "distinct_per_1k_best",
     "yield_ratio", "genuine_share_best_weak",
 )  # fmt: skip
+RIVALS = (
+    "network_accuracy", "forest_accuracy", "network_found", "forest_found", "network_distance", "forest_distance",
+    "farther", "farther_p", "speedup", "latent_found", "pixels_found", "nearest_real", "nearest_latent",
+    "nearest_pixels", "lean_real", "lean_latent",
+)  # fmt: skip
+SEARCHED = ("network", "forest", "network-iterative", "latent", "pixels")  # runs of the benchmark of the rivals
 SMALL = (
     "dataset.validation=60", "classifier.epochs=2", "generator.epochs=6", "clusterer.components=4",
     "labeler.members=1", "labeler.epochs=3", "labeler.confidence=0.0", "auditor.members=1", "auditor.epochs=1",
@@ -104,6 +110,20 @@ def test_the_yields_of_all_searches_are_measured_on_the_same_origins(tmp_path, b
     assert rows["cvae, margin"]["queries"] > rows["cvae, reconstruct"]["queries"] == 60
     assert Path("grid.png").stat().st_size > 1000
     assert "cvae, margin, guided" not in rows
+
+
+def test_rivals_are_held_against_what_was_published(tmp_path, benchmark):
+    write_digits(tmp_path, 400, 100)
+    small = ("dataset.validation=60", "generator.epochs=2", "labeler.epochs=1", "auditor.epochs=1", "run.threads=1")
+    written, printed = benchmark("rivals", "--root", ".", "--origins", "6", "--keep", "kept", *settings(small))
+    assert set(RIVALS) == set(written["figures"])
+    assert set(written["published"]) < set(RIVALS)
+    assert written["figures"]["nearest_real"] > 0
+    folders = [json.loads((tmp_path / "kept" / name / "manifest.json").read_text()) for name in SEARCHED]
+    assert {run["config"]["generator"]["use"] for run in folders[:-1]} == {"defuse:vae"}
+    assert folders[-1]["config"]["generator"]["use"] == "baselines:pixels"
+    assert {len(run["stages"]) for run in folders} == {9}, "data to audit"
+    assert printed.count(" queries\n") == len(SEARCHED)
 
 
 SAMPLERS = ("ess_per_second_ratio", "rank_rhat", "moment_error", "confidence_error")
@@ -190,3 +210,19 @@ def test_votes_needed_is_a_table_of_both_ways_to_count(benchmark):
     of_three = {(f["accuracy"], f["aggregate"]): f for f in figures if (f["annotators"], f["spread"]) == (3, 0.0)}
     assert of_three[0.9, "majority"]["right"] > of_three[0.7, "majority"]["right"]
     assert of_three[0.9, "majority"]["abstained"] < of_three[0.7, "majority"]["abstained"]
+
+
+def test_what_pipelines_find_of_planted_bugs_is_scored(tmp_path, benchmark):
+    pipelines = ("--pipeline", "defuse", "--pipeline", "defuse, within all")
+    written, printed = benchmark("planted_bugs", "--keep", "kept", *pipelines)
+    rows, (of_case,) = written["rows"], written["cases"]["defuse"]
+    assert (written["best"], set(rows)) == ("defuse", {"defuse", "defuse, within all"})
+    assert written["figures"] == {name: rows["defuse"][name] for name in ("recall", "precision", "purity", "first_hit")}
+    assert rows["defuse"]["bugs"] == len(of_case["bugs"]) == 3
+    searches = {file.read_bytes() for file in tmp_path.glob("kept/*/*/stages/search.safetensors")}
+    assert len(searches) == 1, "both cluster the failures of one search"
+    assert "inverted" in printed
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.glob("kept/**/*.safetensors")}
+    again, _ = benchmark("planted_bugs", "--keep", "kept", *pipelines)
+    assert again["rows"] == rows
+    assert before == {file: file.stat().st_mtime_ns for file in tmp_path.glob("kept/**/*.safetensors")}

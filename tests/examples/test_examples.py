@@ -42,6 +42,16 @@ def test_quickstart_prints_its_regions_and_where_the_report_is(tmp_path):
     assert run.report().is_file()
 
 
+def test_searchers_are_compared(tmp_path, finished):
+    options = ("--seeds", "1", "--reuse", finished.folder, "--out", "it")
+    printed = python(EXAMPLES / "compare_searchers.py", *options, cwd=tmp_path)
+    comparison = modeldebug.open_comparison(tmp_path / "it")
+    for row in comparison.rows:
+        assert f"  {row['name']:<12} {row['distinct']['mean']:5.1f} (" in printed
+    assert printed.endswith(f"report: {Path('it') / 'report.html'}\n")
+    assert comparison.report().is_file()
+
+
 def test_own_model_is_corrected_and_measured_before_and_after(tmp_path):
     printed = python(EXAMPLES / "your_own_model.py", "--out", "run", cwd=tmp_path)
     results = modeldebug.open_run(tmp_path / "run").results

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "rect", "line", "circle"}
+VOID = {"meta", "img", "br", "link", "input", "hr", "path", "use", "wbr", "rect", "line", "circle"}
 
 
 class Page(HTMLParser):

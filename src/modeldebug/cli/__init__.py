@@ -6,12 +6,15 @@ import click
 
 from .. import __version__
 from .check import check
+from .compare import compare
 from .config import config
+from .conformance import check_plugin
 from .guard import Program
 from .inspect import inspect
 from .plugins import plugins
 from .report import report
 from .run import resume, run
+from .scaffold import new
 
 EXIT_CODES = """\b
 Exit codes:
@@ -45,8 +48,10 @@ def program(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (run, inspect, resume, check, report, config, plugins):
+for command in (run, inspect, compare, resume, check, report, config, plugins):
     program.add_command(command)
+for command in (new, check_plugin):
+    plugins.add_command(command)
 
 
 def main() -> None:

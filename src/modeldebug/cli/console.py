@@ -67,11 +67,14 @@ class RunConsole(ABC):
         click.echo(f"Stopped after the stage {stage}. To go on: modeldebug resume {shlex.quote(str(run))}")
 
     def finish(self, folder: Path, results: dict[str, Any]) -> None:
-        """Show what came of a run or an inspection."""
-        if results["kind"] == "run":
-            self._finish_run(folder, results)
-        else:
-            self._finish_inspection(folder, results)
+        """Show what came of a run, an inspection, a comparison, or comparisons on planted bugs."""
+        kinds = {
+            "run": self._finish_run,
+            "inspection": self._finish_inspection,
+            "comparison": self._finish_comparison,
+            "planted": self._finish_planted,
+        }
+        kinds[results["kind"]](folder, results)
 
     def _finish_run(self, run: Path, results: dict[str, Any]) -> None:
         from .screen import draw, facts, table
@@ -108,6 +111,29 @@ class RunConsole(ABC):
             inspected.rule(results),
             *([table(headings, missed, whole=(0,))] if missed else []),
             facts(inspected.facts_of(results, folder), indent=LABEL),
+        )
+
+    def _finish_comparison(self, folder: Path, results: dict[str, Any]) -> None:
+        from . import compared
+        from .screen import draw, facts, table
+
+        tables = [compared.first(results), *compared.further(results)]
+        matrix = compared.differences(results)
+        draw(
+            facts([("result", compared.said(results))], indent=LABEL),
+            *(table(names, rows, right=range(1, 9), whole=range(1, 9)) for names, rows in tables),
+            *([matrix[0], table(*matrix[1:], right=range(2, 12), whole=range(2, 12))] if matrix is not None else []),
+            facts(compared.facts_of(results, folder), indent=LABEL),
+        )
+
+    def _finish_planted(self, folder: Path, results: dict[str, Any]) -> None:
+        from . import planted
+        from .screen import draw, facts, table
+
+        draw(
+            table(*planted.rows(results), right=range(1, 8), whole=range(1, 8)),
+            table(planted.BUGS, planted.bugs(results), right=range(1, 4), whole=range(1, 4)),
+            facts(planted.facts_of(results, folder), indent=LABEL),
         )
 
 

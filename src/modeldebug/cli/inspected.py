@@ -97,7 +97,7 @@ def triangle(targets: Sequence[Target], classes: Sequence[str]) -> tuple[tuple[s
 def facts_of(results: Results, folder: Path) -> list[tuple[str, str]]:
     """Everything else, as label and text."""
     stopped = {target["stopped"] for target in results["targets"]} - {None}
-    early = {"queries": "the budget was spent", "mixing": "every target had mixed enough"}
+    early = {"queries": "the budget was spent", "seconds": "the time was up", "mixing": "every target had mixed enough"}
     ended = f"; stopped early: {' and '.join(early[why] for why in sorted(stopped))}" if stopped else ""
     learnt = results["generator_data"]
     return [

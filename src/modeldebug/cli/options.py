@@ -22,6 +22,7 @@ ROLES = (
     "dataset", "classifier", "generator_data", "generator", "searcher", "guide", "clusterer", "labeler", "auditor",
     "auditor_2", "auditor_3", "corrector",
 )  # fmt: skip
+COMPARED = ("generator", "searcher", "clusterer", "labeler", "corrector")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -59,12 +60,23 @@ def inspection_options(command: _Command) -> _Command:
     return _with_options(command, _plugins_option(INSPECTING_PLUGINS), "The folder.  [default: runs/DATE-inspect]")
 
 
-def _with_options(command: _Command, plugins: Callable[[_Command], _Command], out: str) -> _Command:
+def comparison_options(command: _Command) -> _Command:
+    """The same, with as many components as one likes of a role that can be compared."""
+    out = "The folder; one that holds the same comparison is extended.  [default: runs/DATE-compare]"
+    return _with_options(command, plugins_option, out, several=COMPARED)
+
+
+def _with_options(
+    command: _Command, plugins: Callable[[_Command], _Command], out: str, *, several: Sequence[str] = ()
+) -> _Command:
     flags = [
         click.option(
             f"--{name.replace('_', '-')}",
-            metavar="NAME",
-            help=f"The {called(name)}: a component, or MODULE:ATTRIBUTE.",
+            metavar="NAME[,SETTING=VALUE...]" if name in several else "NAME",
+            multiple=name in several,
+            help=f"A {called(name)} to compare; may be repeated."
+            if name in several
+            else f"The {called(name)}: a component, or MODULE:ATTRIBUTE.",
         )
         for name in ROLES
     ]

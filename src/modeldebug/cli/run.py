@@ -51,18 +51,19 @@ def run(reuse: Path | None, until: str | None, wait: bool, **given: Any) -> None
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--redo", metavar="STAGE", help="Do this stage and all later ones again.")
 @wait_option
+@click.option("--workers", type=click.IntRange(1), default=1, help="Of a comparison: runs done side by side.")
 @click.option("--trust", is_flag=True, help="Read weights that may run code: only files that you made.")
 @output_options[0]
 @output_options[1]
-def resume(folder: Path, redo: str | None, wait: bool, trust: bool, quiet: bool, json: bool) -> None:
-    """Go on with a run or an inspection that was interrupted. A finished one is left as it is."""
+def resume(folder: Path, redo: str | None, wait: bool, workers: int, trust: bool, quiet: bool, json: bool) -> None:
+    """Go on with a run, an inspection or a comparison that was interrupted. A finished one is left as it is."""
     from .. import api
     from .console import make_console
 
     nothing_to_do = api.open_folder(folder).status == "done" and redo is None
     works_on(folder)
     with make_console(quiet=quiet, json=json) as console:
-        done = api.resume(folder, redo=redo, wait=wait, trust=trust, listeners=[console])
+        done = api.resume(folder, redo=redo, wait=wait, workers=workers, trust=trust, listeners=[console])
     if nothing_to_do and not json:
         click.echo("This run is finished: there was nothing to do, and nothing was changed.\n")
     console.finish(done.path, done.results)

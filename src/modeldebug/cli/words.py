@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..words import came_from, count, error_of, labelled_clusters, percent, queries
+from ..words import came_from, count, duration, error_of, labelled_clusters, percent, queries
 
 Info = Mapping[str, Any]
 
@@ -50,15 +50,22 @@ def _shares(info: Info) -> str:
 def stage_label(stage: str | None) -> str:
     """What a stage is called: those of a generator that learnt all classes but one, as those of one that learnt all.
 
+    A run of a comparison is a stage of it.
+
     >>> stage_label("samples-without-3"), stage_label("data"), stage_label(None)
     ('samples', 'data', '')
+    >>> stage_label("trunks/shared"), stage_label("cells/margin/seed-1")
+    ('shared', 'cell')
     """
-    return (stage or "").partition("-without-")[0]
+    folder, inside, _ = (stage or "").partition("/")
+    return {"trunks": "shared", "cells": "cell"}[folder] if inside else folder.partition("-without-")[0]
 
 
 def stage_result(stage: str, info: Info) -> str:
     """What a finished stage has found, in one line."""
     label = stage_label(stage)
+    if label in ("shared", "cell"):
+        return _cell(info) if label == "cell" else _trunk(stage, info)
     return _WORDS[label](info) if label in _WORDS else "done"
 
 
@@ -135,6 +142,43 @@ def _correction(info: Info) -> str:
         f"regions {percent(before['region_test'])} -> {percent(after['region_test'])}, "
         f"test {percent(before['test'])} -> {percent(after['test'])} (lambda {after['strength']:g})"
     )
+
+
+def _trunk(stage: str, info: Info) -> str:
+    """What entrants of a comparison have in common, or one of them has ready for all its searches.
+
+    >>> _trunk("trunks/shared", {"until": "origins", "first": True, "seconds": 12.0})
+    'data, models and origins, 12 s'
+    >>> _trunk("trunks/seed-1-audit", {"until": "audit", "first": False, "seconds": 3.0})
+    'up to the audit (seed-1), 3.0 s'
+    """
+    until = info["until"]
+    what = f"up to the {until}"
+    if info["first"]:
+        what = "data, models and origins" if until == "origins" else "data and models"
+    whose = stage.rpartition("/")[2].removesuffix(f"-{until}").removesuffix("-shared").removesuffix("shared")
+    return f"{what}{f' ({whose})' if whose else ''}, {duration(info['seconds'])}"
+
+
+def _cell(info: Info) -> str:
+    """A run of an entrant of a comparison.
+
+    >>> figures = {"found": 105, "queries": 1107, "guide_queries": None, "scalars": {}}
+    >>> _cell({"entrant": "margin", "seed": 1, "seconds": 0.3, "error": None, "figures": figures})
+    'margin, seed 1: 105 failures in 1,107 queries, 0.3 s'
+    """
+    who, figures = f"{info['entrant']}, seed {info['seed']}", info["figures"]
+    if figures is None:
+        return f"{who}: failed: {info['error']}"
+    scalars = figures["scalars"]
+    if "kept" in scalars:
+        what = f"{count(scalars['kept'], 'region')} kept of {count(scalars['clusters'], 'cluster')}"
+    elif "region_accuracy_after" in scalars:
+        before, after = (percent(scalars[f"region_accuracy_{when}"]) for when in ("before", "after"))
+        what = f"regions {before} -> {after}"
+    else:
+        what = f"{count(figures['found'], 'failure')} in {queries(figures['queries'], figures['guide_queries'])}"
+    return f"{who}: {what}, {duration(info['seconds'])}"
 
 
 _WORDS: dict[str, Callable[[Info], str]] = {

@@ -252,19 +252,20 @@ def settings(findings: Findings, section: str) -> tuple[Setting, ...]:
     """The settings of a section, and where each came from."""
     sources = findings.manifest["sources"]
     return tuple(
-        Setting(name, _plain(value), sources.get(f"{section}.{name}", "default"))
+        Setting(name, plain(value), sources.get(f"{section}.{name}", "default"))
         for name, value in findings.config[section].items()
         if name != "use"
     )
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """A setting's value, as a table has it."""
     if value is None:
         return DASH
     if isinstance(value, list) and len(value) > 6:
-        return f"{_plain(value[0])}, {_plain(value[1])}, \u2026, {_plain(value[-1])} ({len(value)} values)"
+        return f"{plain(value[0])}, {plain(value[1])}, \u2026, {plain(value[-1])} ({len(value)} values)"
     if isinstance(value, list):
-        return ", ".join(map(_plain, value))
+        return ", ".join(map(plain, value))
     if isinstance(value, bool):
         return "true" if value else "false"
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
 
 def fill(template: str, page: object) -> str:
     """HTML from a template of this package; whatever it prints is escaped."""
+    return _compiled(template).render(page=page)
+
+
+@cache
+def _compiled(template: str) -> Template:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -14,4 +25,4 @@ def fill(template: str, page: object) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(page=page)
+    return environment.get_template(template)

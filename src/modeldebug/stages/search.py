@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from ..context import Context
 from ..contracts.searcher import Searcher, State
+from ..contracts.untouched import prints, refuse_touched
 from ..diagnostics import Samples, diagnose, enough
 from ..errors import PluginError
 from ..problem import Problem
@@ -23,6 +25,7 @@ from ..types import Candidates, Failures
 from ..words import count, queries
 
 SAMPLES = "samples"  # before the names of their tensors
+TRACE = "trace"  # the tensor's name
 
 ROOTLESS = (
     "not pursued, since there is no training image of the class to start from: {}. Search from more training images "
@@ -45,21 +48,28 @@ def search(
     Each failure gets a random number from its step's own generator; those with the smallest are kept. So the draw
     is uniform, needs no second pass, and is the same however often the search was interrupted.
 
+    The tensor `trace` (steps, 3) int64 says what was asked and found until the end of each step: queries to the
+    classifier, queries to the guide, failures.
+
     Args:
+        seed: of the draw.
         rootless: targets that are not pursued, for want of a training image to start from.
     """
     state: State
-    saved = context.checkpoint.load()
+    saved, began = context.checkpoint.load(), time.monotonic()
     if saved is None:
         nothing = bool(rootless) and not problem.targets
         state, step, found = {"done": True} if nothing else searcher.start(problem, context.rng), 0, 0
         kept, priority, samples = _no_failures(problem), torch.empty(0), _no_samples(problem)
+        trace: list[tuple[int, int, int]] = []
     else:
         state, step, found = saved["state"], saved["step"], saved["found"]  # type: ignore[assignment]
         kept, priority = Failures(**saved["kept"]), saved["priority"]  # type: ignore[arg-type,assignment]
         samples = Samples(**saved["samples"])  # type: ignore[arg-type]
         problem.meter = Meter(saved["queries"], saved["guide_queries"], saved["failing"])  # type: ignore[arg-type]
+        trace, began = saved["trace"], began - float(saved["seconds"])  # type: ignore[arg-type,assignment]
     stopped = "" if saved is None else str(saved["stopped"])
+    before = prints({"origins": problem.origins, "test": problem.test})
     while not state["done"] and not stopped:
         state, candidates = searcher.step(problem, state)
         if problem.targets and len(candidates):
@@ -70,12 +80,16 @@ def search(
         if len(failures):
             kept, priority = _keep(kept, priority, failures, drawn, settings.max_failures)
         step += 1
-        stopped = _may_stop(problem, samples if len(candidates) else None, settings)
+        trace.append((problem.meter.queries, problem.meter.guide_queries, found))
+        seconds = time.monotonic() - began
+        stopped = _may_stop(problem, samples if len(candidates) else None, settings, seconds)
         asked = queries(problem.meter.queries, problem.meter.guide_queries if problem.guided else None)
         got = count(len(samples), "sample") if problem.targets else count(found, "failure")
         context.progress(searcher.progress(state), f"{got} in {asked}")
         progress = {"state": state, "step": step, "found": found, "stopped": stopped, **vars(problem.meter)}
+        progress |= {"trace": trace, "seconds": seconds}
         context.checkpoint.save(partial(_search_so_far, progress, kept, priority, samples))
+    refuse_touched(searcher.name, before, prints({"origins": problem.origins, "test": problem.test}))
     without_origin = int((kept.origin < 0).sum())
     info: dict[str, Any] = {
         "queries": problem.meter.queries,
@@ -92,11 +106,12 @@ def search(
         "targets": None,
         "warning": ROOTLESS.format(", ".join(rootless)) if rootless else None,
     }
+    tensors = tensors_of(kept) | {TRACE: torch.tensor(trace, dtype=torch.int64).reshape(-1, 3)}
     if not problem.targets:
-        return Saved(tensors_of(kept), info)
+        return Saved(tensors, info)
     found_out = diagnose(samples, problem.targets, sigma=problem.sigma, moves=searcher.moves(state))
     info["targets"] = [asdict(diagnosis) for diagnosis in found_out]
-    return Saved(tensors_of(kept) | prefixed(SAMPLES, tensors_of(samples)), info)
+    return Saved(tensors | prefixed(SAMPLES, tensors_of(samples)), info)
 
 
 def _search_so_far(
@@ -106,7 +121,8 @@ def _search_so_far(
 
 
 def load_failures(saved: Saved) -> Failures:
-    return Failures(**{name: value for name, value in saved.tensors.items() if not name.startswith(f"{SAMPLES}/")})
+    own = {field.name for field in fields(Failures)}
+    return Failures(**{name: value for name, value in saved.tensors.items() if name in own})
 
 
 def load_samples(saved: Saved) -> Samples:
@@ -132,10 +148,12 @@ def _samples(problem: Problem, candidates: Candidates, searcher: str) -> Samples
     return Samples(candidates.z, answers, candidates.target, candidates.chain, candidates.condition)
 
 
-def _may_stop(problem: Problem, samples: Samples | None, settings: SearchSection) -> str:
+def _may_stop(problem: Problem, samples: Samples | None, settings: SearchSection, seconds: float) -> str:
     """Why the search may stop before its end; empty where it may not. Without new samples, mixing is as it was."""
     if settings.queries is not None and problem.meter.queries >= settings.queries:
         return "queries"
+    if settings.seconds is not None and seconds >= settings.seconds:
+        return "seconds"
     if samples is None or (settings.ess is None and settings.rhat is None):
         return ""
     found = diagnose(samples, problem.targets, sigma=problem.sigma)
