@@ -185,7 +185,8 @@ METRICS: Mapping[str, Metric] = {
             "Accuracy of the classifier on the test images before it was corrected.", "share",
         ),
         Metric(
-            "corrected", "runs with a correction", "runs", "Share of the runs in which something was corrected.", "share",
+            "corrected", "runs with a correction", "runs", "Share of the runs in which something was corrected.",
+            "share",
         ),
         Metric("correction_seconds", "time of the correction", "time", "How long the correction took.", "seconds"),
     )
