@@ -23,7 +23,7 @@ from modeldebug.testing import check_dataset, parametrize_with_checks
 
 SHORT = {
     "cnn": {"epochs": 4},
-    "examples-cnn": {"epochs": 2},
+    "examples-cnn": {"epochs": 4},
     "resnet18": {"epochs": 2, "batch_size": 32},
     "ensemble": {"members": 2, "epochs": 6, "width": 8},
     "digits": {"limit": 300},
