@@ -117,7 +117,7 @@ _SUITE = (
             StyleBug("thin 4s and 9s are 7s", "thin", above=-1.4, classes=(4, 9), taught=7),
             StyleBug("leaning 2s and 6s are 4s", "leaning", above=0.5, classes=(2, 6), taught=4),
         ),
-        seed=4, originals=5000, epochs=5,
+        seed=4, originals=5000, epochs=4,
     ),
     Case(
         "mnist-labels", "mnist",
