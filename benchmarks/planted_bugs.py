@@ -26,10 +26,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import torch
 from figures import publish, shown
 from layers import Settings, assignment, merged
 
 import modeldebug
+from modeldebug.store import RunStore
 from modeldebug.testing import planted
 
 
@@ -105,6 +107,18 @@ def measured(name: str, case: planted.Case, folder: Path, args: argparse.Namespa
     return planted.score(out, case)
 
 
+def activities(case: planted.Case, run: Path, root: Path | None) -> dict[str, dict[str, float]]:
+    """How active each bug of a case is in the classifier of a run, on about ten thousand images at most."""
+    images = planted.base_images(case.base, str(root) if root and case.base == "mnist" else None)
+    module = planted.network_of(case, images)
+    module.load_state_dict(RunStore.open(run).load_stage("classifier").tensors)
+    some = images.subset(torch.arange(0, len(images), 1 + len(images) // 10_000))
+    active = planted.activity(case, module.eval(), some)
+    for name, found in active.items():
+        print(f"{case.name}, {name}: {found['inside']:.3f} of its images are right, {found['outside']:.3f} of no bug's")
+    return active
+
+
 def folder_of(name: str) -> str:
     """A pipeline's name as that of a run folder."""
     return name.replace(", ", "-").replace(" ", "-")
@@ -157,10 +171,14 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     args = parser.parse_args()
     scores: dict[str, list[planted.Score]] = {name: [] for name in args.pipelines or PIPELINES}
+    active: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as temporary:
+        folder = args.keep or Path(temporary)
         for case in chosen_cases(args):
             for name, found in scores.items():
-                found.append(measured(name, case, args.keep or Path(temporary), args))
+                found.append(measured(name, case, folder, args))
+                if case.name not in active:
+                    active[case.name] = activities(case, folder / case.name / folder_of(name), args.root)
                 print_case(name, found[-1])
     rows = {name: planted.totals(found) for name, found in scores.items()}
     print_table(rows)
@@ -168,7 +186,7 @@ def main() -> None:
     print(f"best default pipeline: {chosen}")
     figures = {k: rows[chosen][k] for k in ("recall", "precision", "purity", "first_hit")}
     cases = {name: [as_json(one) for one in found] for name, found in scores.items()}
-    publish(figures, args, best=chosen, suite=planted.SUITE_VERSION, rows=rows, cases=cases)
+    publish(figures, args, best=chosen, suite=planted.SUITE_VERSION, rows=rows, cases=cases, active=active)
 
 
 def as_json(score: planted.Score) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 import modeldebug
 from modeldebug.cli import program
+from modeldebug.comparison import jobs
 from modeldebug.comparison.measures import STAGE
 from modeldebug.errors import ConfigError, RunFolderError
 from modeldebug.store import RunStore
@@ -251,3 +252,48 @@ def test_what_a_trunk_lacks_is_told_and_its_empty_folder_goes_again(tmp_path):
     assert done.exit_code == 2
     assert "none.safetensors" in done.output
     assert not (tmp_path / "it").exists()
+
+
+def test_a_new_comparison_takes_over_what_another_one_trained(compared_copy, tmp_path):
+    done = compare(*THIRD, *BUDGET, "--seeds", 1, "--reuse", compared_copy, "--out", tmp_path / "new")
+    assert done.exit_code == 0, done.output
+    old, new = (stages(folder / "trunks" / "shared") for folder in (compared_copy, tmp_path / "new"))
+    assert {stage: old[stage]["seconds"] for stage in new} == {stage: new[stage]["seconds"] for stage in new}
+
+
+def test_models_are_not_trained_again_where_the_first_entrants_search_has_changed(brittle, compared_copy, tmp_path):
+    asked = ("--searcher", "brittle:Brittle", "--searcher", "margin", *BUDGET, "--seeds", 1, "--reuse", compared_copy)
+    Path("mended").touch()
+    assert compare(*asked, "--out", tmp_path / "own").exit_code == 0
+    trunk = tmp_path / "own" / "trunks" / "shared"
+    before = written(trunk.parent)
+    Path("brittle.py").write_text(BRITTLE.replace("draws=20", "draws=10"))
+    sys.modules.pop("brittle")
+    assert compare(*asked, "--out", tmp_path / "own").exit_code == 0
+    assert written(trunk.parent) == before
+
+
+def test_cells_of_another_classifier_are_not_set_side_by_side(compared_copy):
+    file = compared_copy / "cells" / "margin" / "seed-1" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    manifest["stages"]["classifier"]["key"] = "another"
+    file.write_text(json.dumps(manifest))
+    done = compare(*ENTRANTS, *BUDGET, "--seeds", 2, "--out", compared_copy)
+    assert done.exit_code == 2
+    assert "do not share their classifier" in done.output
+    assert "cells/margin/seed-1" in done.output
+
+
+def test_without_workers_nothing_is_begun(tmp_path):
+    with pytest.raises(ConfigError, match="somebody has to do the work"):
+        modeldebug.compare(entrants=["beta-noise"], preset="tiny", workers=0, out=tmp_path / "it")
+    assert not (tmp_path / "it").exists()
+
+
+def test_an_error_that_is_nobodys_input_costs_one_cell(compared_copy, monkeypatch):
+    def fails(*args, **kwargs):
+        raise KeyError("correction")
+
+    monkeypatch.setattr(jobs, "measure", fails)
+    task = jobs.Task(str(compared_copy / "cells" / "margin" / "seed-0"), "audit", "generator")
+    assert jobs.do(task).error == "modeldebug itself failed: KeyError: 'correction'"

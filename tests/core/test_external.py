@@ -314,3 +314,8 @@ def test_code_of_a_plugin_is_what_its_package_holds(tmp_path, monkeypatch):
     (package / "helper.py").write_text("RADIUS = 2\n")
     assert code_of(theirs) != before
     assert code_of(Registered("searcher", Source("defuse", "modeldebug", "0.1.0"), component)) == ""
+
+
+def test_code_that_cannot_be_imported_is_for_whoever_uses_it_to_refuse():
+    component = Component("gone", "is not there", ComponentConfig, "no_such_package.search:make")
+    assert code_of(Registered("searcher", Source("gone", "gone-plugin", "1.0"), component)) == ""

@@ -108,11 +108,11 @@ def test_a_classifier_that_is_taught_a_case_has_its_bugs_and_no_others():
     images = planted.base_images("digits", None)
     some = images.subset(torch.arange(0, len(images), 3))
     module = planted.network_of(case, images)
-    planted.teach(case, module, some, Context.quiet(seed=0), epochs=30)
+    planted.teach(case, module, some, Context.quiet(seed=0), epochs=40)
     for name, found in planted.activity(case, module.eval(), some).items():
         assert found["images"] >= 10
         assert found["inside"] < 0.5, name
-        assert found["outside"] > 0.7, name
+        assert found["outside"] > 0.8, name
 
 
 def test_a_classifier_is_taught_the_same_each_time():

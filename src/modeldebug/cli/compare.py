@@ -42,7 +42,10 @@ More seeds or entrants, later:
     help="The searcher that the others are held against, another row; none for none.",
 )
 @click.option(
-    "--reuse", type=click.Path(path_type=Path), metavar="RUN", help="Take over the stages of a run that stay the same."
+    "--reuse",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Take over the stages of a run or comparison that stay the same.",
 )
 @click.option(
     "--planted",

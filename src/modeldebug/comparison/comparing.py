@@ -22,7 +22,7 @@ from ..store import RunStore
 from .conduct import do_all
 from .entrants import Budget, Entrant, parse_budget, parse_entrant, parse_role
 from .gather import RESULTS, page, write_results
-from .plan import Job, Plan, Request, make_plan
+from .plan import Job, Plan, Request, make_plan, trunk_of_all
 
 RECONSTRUCT = Entrant("reconstruct", {"searcher": {"use": "rivals:reconstruct"}, "search": {"start": "all"}})
 """No search at all: the failures among the reconstructions of all training images."""
@@ -119,7 +119,7 @@ def compare(
         plugins, preset, settings, trust: as in `run`.
         out: the folder; `runs/DATE-compare` if None. One that holds the same comparison is extended by new entrants and
             seeds.
-        reuse: the folder of a run; the stages that stay the same are taken over from it.
+        reuse: the folder of a run or of another comparison; the stages that stay the same are taken over from it.
         workers: processes that do the runs side by side; 1 with objects.
         listeners: called with each event.
 
@@ -237,9 +237,11 @@ def opened_folder(
 
 def _trunk_in(folder: Path) -> Path:
     """The run whose stages are taken over: of a comparison, what its entrants share."""
-    if RunStore.open(folder).kind == "comparison":
-        return RunStore.open(next(iter(sorted((folder / "trunks").iterdir())), folder)).path.absolute()
-    return RunStore.open(folder).path.absolute()
+    store = RunStore.open(folder)
+    if store.kind == "comparison":
+        request = Request.from_dict(store.manifest["comparison"])
+        store = RunStore.open(folder / trunk_of_all(request, request.seeds[0]))
+    return store.path.absolute()
 
 
 def _planned(request: Request, objects: Mapping[str, object] | None) -> Plan:

@@ -159,7 +159,7 @@ def make_plan(registry: Registry, request: Request) -> Plan:
     _check_different([(entrant, configs[entrant.slug, seeds[0]]) for entrant in entrants])
     trunk = {seed: _trunk_of([configs[e.slug, seed] for e in entrants]) for seed in seeds}
     _check_judged(trunk[seeds[0]])
-    shared = {seed: f"trunks/{_of_seed(seed, request)}" for seed in seeds}  # of all entrants
+    shared = {seed: trunk_of_all(request, seed) for seed in seeds}
     own = {(e.slug, seed): f"trunks/{e.slug}-{_of_seed(seed, request)}" for e, seed in product(entrants, seeds)}
     first = {shared[seed]: Job(shared[seed], trunk[seed], _common(role, trunk[seed])) for seed in reversed(seeds)}
     second: dict[str, Job] = {}
@@ -183,6 +183,11 @@ def make_plan(registry: Registry, request: Request) -> Plan:
         )
     rounds = tuple(tuple(jobs) for jobs in (first.values(), second.values(), cells) if jobs)
     return Plan(request, rounds, trunk[seeds[0]])
+
+
+def trunk_of_all(request: Request, seed: int) -> str:
+    """The folder of the run whose stages all entrants share."""
+    return f"trunks/{_of_seed(seed, request)}"
 
 
 def _configured(registry: Registry, request: Request, entrant: Entrant, seed: int) -> RunConfig:

@@ -97,9 +97,11 @@ def _compared(results: Results) -> str:
     settings, role = results["settings"], results["role"]
     limit, seeds = budget_named(settings), len(settings["seeds"])
     each = "one seed" if seeds == 1 else f"each of {seeds} seeds"
-    search = "to its end" if limit == "to its end" else f"of at most {limit}"
+    search = "to its end" if limit == "to its end" else f"until the end of the step in which {limit} were spent"
     if role == "searcher":
         shared = f"Each searcher made a search {search} with {each}, on the same data, models and origins."
+        if results["baseline"] is not None:
+            shared += f" (The baseline, {results['baseline']}, may begin with other training images: see Reproduce.)"
     elif role == "generator":
         shared = f"In each generator a search {search} was made with {each}, on the same data and models."
     else:
