@@ -7,7 +7,7 @@ from modeldebug import Component, Preset, hookimpl
 from .presets import PRESETS
 from .settings import HmcConfig, NutsConfig, RandomWalkConfig, SmcConfig, VaeFcConfig
 
-requires_plugins = ("datasets", "classifiers", "labelers", "defuse")
+requires_plugins = ("datasets", "classifiers", "labelers", "executors", "defuse")
 
 
 @hookimpl

@@ -6,6 +6,8 @@ The paper's pseudo-code adds the noise as it is drawn, so that with a = b = 50 e
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -39,6 +41,9 @@ class BetaNoise(Searcher[BetaNoiseConfig]):
         rows = self._smallest(evaluation.failing, noise.norm(dim=1), origin)
         proposed = Candidates(z=(codes[origin] + noise)[rows], origin=origin[rows], evaluation=evaluation.id[rows])
         return {**state, "next": last, "done": last == len(problem.origins)}, proposed
+
+    def ahead(self, problem: Problem, state: State) -> Sequence[State]:
+        return [{**state, "next": first} for first in range(int(state["next"]), int(state["of"]), self.config.block)]
 
     def _noise(self, n: int, d: int, rng: torch.Generator) -> Tensor:
         """(n, d) float32: Beta(a, b) as a ratio of two gamma draws, centred and scaled as the settings say."""

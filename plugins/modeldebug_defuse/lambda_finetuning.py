@@ -26,7 +26,8 @@ from .settings import LambdaConfig
 
 
 class LambdaFinetuning(Corrector[LambdaConfig]):
-    """Of each lambda's epochs the one with the highest validation accuracy is taken (AAAI section 4.1).
+    """Of each lambda's epochs the one with the highest validation accuracy is taken (AAAI section 4.1). Where there are
+    workers, several lambdas are tried at once.
 
     Raises:
         PluginError: finetuning diverged.
@@ -42,18 +43,18 @@ class LambdaFinetuning(Corrector[LambdaConfig]):
         self, classifier: Classifier, data: Splits, failures: LabelledImages | None, context: Context
     ) -> Sequence[CorrectedState]:
         lambdas = (0.0,) if failures is None else self.config.lambdas
-        seed = spawn(context.rng)
-        states = []
-        for i, strength in enumerate(lambdas):
-            part = context.part(i, len(lambdas), f"lambda {strength:g}")
-            part.rng.manual_seed(seed)  # every lambda sees the same batches
-            with isolated_global_rng(seed):  # and drops out the same units: only lambda differs
-                states.append(self._finetune(classifier.copy(), data, failures, strength, part))
-        return states
+        seed, n = spawn(context.rng), len(lambdas)
+        parts = [(strength, context.part(i, n, f"lambda {strength:g}")) for i, strength in enumerate(lambdas)]
+        states: dict[int, CorrectedState] = {}
+        for i, state in context.executor.each(_finetuned, parts, (self, classifier, data, failures, seed)):
+            states[i] = state
+            context.progress(len(states) / n, f"{state.name} done")
+        return [states[i] for i in range(n)]
 
-    def _finetune(
+    def finetune(
         self, model: Classifier, data: Splits, failures: LabelledImages | None, strength: float, context: Context
     ) -> CorrectedState:
+        """The best epoch of one lambda; `model` is changed in place."""
         config, rng = self.config, torch.Generator().manual_seed(context.rng.initial_seed())
         norms = [m for m in model.module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
 
@@ -92,6 +93,16 @@ class LambdaFinetuning(Corrector[LambdaConfig]):
             after_epoch=after_epoch,
         )
         return CorrectedState(f"lambda={strength:g}", strength, weights)
+
+
+def _finetuned(
+    shared: tuple[LambdaFinetuning, Classifier, Splits, LabelledImages | None, int], one: tuple[float, Context]
+) -> CorrectedState:
+    """The state of one lambda; here, or in a worker."""
+    (corrector, classifier, data, failures, seed), (strength, context) = shared, one
+    context.rng.manual_seed(seed)  # every lambda sees the same batches
+    with isolated_global_rng(seed):  # and drops out the same units: only lambda differs
+        return corrector.finetune(classifier.copy(), data, failures, strength, context)
 
 
 def _train(modules: Sequence[nn.Module], mode: bool) -> None:

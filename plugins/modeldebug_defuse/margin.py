@@ -9,6 +9,7 @@ ends where the classifier is wrong, and not where the image has become another c
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -77,6 +78,15 @@ class Margin(Searcher[MarginConfig]):
         found = self._climb(problem, nearest.sort().values, codes, rng_for(int(state["seed"]), climbed))
         climbed += len(nearest)
         return {**state, "climbed": climbed, "done": climbed == last}, found
+
+    def ahead(self, problem: Problem, state: State) -> Sequence[State]:
+        """Every step but the ranking ones, once all are ranked: a block climbs by itself."""
+        n = int(state["of"])
+        if int(state["ranked"]) < n:
+            return ()
+        return [
+            {**state, "climbed": first} for first in range(int(state["climbed"]), self._pursued(n), self.config.block)
+        ]
 
     def _climb(self, problem: Problem, origin: Tensor, codes: Tensor, rng: torch.Generator) -> Candidates:
         """Failures from the given origins (b,): first from their codes, then from draws around these."""

@@ -7,7 +7,7 @@ from modeldebug import Component, Preset, hookimpl
 from .presets import PRESETS
 from .settings import BetaNoiseConfig, DpGmmConfig, LambdaConfig, MarginConfig, MarginEvolutionConfig, VaeConfig
 
-requires_plugins = ("datasets", "classifiers", "labelers")
+requires_plugins = ("datasets", "classifiers", "labelers", "executors")
 
 
 @hookimpl

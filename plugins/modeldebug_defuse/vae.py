@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from modeldebug import Context, DataSpec, EncoderDecoder, ImageSet, VaeGenerator
 
 from .settings import VaeConfig
+from .upsampling import Upsampling
 
 
 class BetaVae(VaeGenerator[VaeConfig]):
@@ -76,7 +77,7 @@ class _Network(EncoderDecoder):
         decoder: list[nn.Module] = []
         for i in range(doublings):
             last = i == doublings - 1
-            decoder += [nn.ConvTranspose2d(n, c if last else n, 4, stride=2, padding=1)] + ([] if last else [nn.ReLU()])
+            decoder += [Upsampling(n, c if last else n)] + ([] if last else [nn.ReLU()])
         self.decoder = nn.Sequential(
             nn.Linear(config.latent + told, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
             nn.Linear(hidden, n * start**2), nn.ReLU(), nn.Unflatten(1, (n, start, start)), *decoder,

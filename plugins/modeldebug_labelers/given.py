@@ -30,7 +30,7 @@ class GivenMember(nn.Module):
 
     def detect(self, x: Tensor, device: torch.device) -> None:
         """Find out from some images (n, c, h, w) what the module answers with."""
-        found = detect_output(replace(self._classifier, device=device), x)
+        found = detect_output(replace(self._classifier, device=device, batch_size=len(x)), x)
         self.probabilities.fill_(found == "probabilities")
 
     def forward(self, x: Tensor) -> Tensor:

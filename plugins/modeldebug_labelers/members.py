@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -58,7 +59,8 @@ def train_members(
     normalised: Normalise = as_it_is,
     fresh: bool = True,
 ) -> None:
-    """Train each member in place on augmented training images, and calibrate it on the validation images.
+    """Train each member in place on augmented training images, and calibrate it on the validation images; several at
+    once where there are workers.
 
     Args:
         what: it is called in progress and errors.
@@ -69,13 +71,31 @@ def train_members(
         PluginError: training diverged.
     """
     n = len(members.members)
-    for i in range(n):
-        part = context.part(i, n, f"member {i + 1}/{n}")
-        torch.manual_seed(torch.randint(2**31, (), generator=part.rng).item())
-        if fresh:
-            members.members[i] = member_network(config, data.spec)
-        _train(members.members[i], config, data.train, part, what, normalised)
-        members.temperature[i] = _calibrated(members.members[i], data, part.device, normalised)
+    task = _Task(config, data, what, normalised)
+    parts = [(None if fresh else m, context.part(i, n, f"member {i + 1}/{n}")) for i, m in enumerate(members.members)]
+    for done, (i, (member, temperature)) in enumerate(context.executor.each(_trained, parts, task), start=1):
+        members.members[i], members.temperature[i] = member, temperature
+        context.progress(done / n, f"member {done}/{n} trained")
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    """What the training of every member needs."""
+
+    config: MembersConfig
+    data: Splits
+    what: str
+    normalised: Normalise
+
+
+def _trained(task: _Task, one: tuple[nn.Module | None, Context]) -> tuple[nn.Module, Tensor]:
+    """A member, trained from its own weights or from new ones, and its temperature."""
+    member, context = one
+    torch.manual_seed(torch.randint(2**31, (), generator=context.rng).item())
+    if member is None:
+        member = member_network(task.config, task.data.spec)
+    _train(member, task.config, task.data.train, context, task.what, task.normalised)
+    return member, _calibrated(member, task.data, context, task.normalised)
 
 
 def _train(
@@ -102,16 +122,16 @@ def calibrate_members(members: Members, data: Splits, context: Context) -> None:
     """Calibrate members that are trained already, in place, on the validation images."""
     n = len(members.members)
     for i, member in enumerate(members.eval().members):
-        members.temperature[i] = _calibrated(member, data, context.device, as_it_is)
+        members.temperature[i] = _calibrated(member, data, context, as_it_is)
         context.progress((i + 1) / n, f"member {i + 1}/{n} calibrated")
 
 
-def _calibrated(member: nn.Module, data: Splits, device: torch.device, normalised: Normalise) -> Tensor:
+def _calibrated(member: nn.Module, data: Splits, context: Context, normalised: Normalise) -> Tensor:
     def answer(x: Tensor) -> Tensor:
         logits: Tensor = member(normalised(x))
         return logits
 
-    images, size = data.validation, batch_size_for(data.spec.shape)
+    images, size, device = data.validation, context.batch_size or batch_size_for(data.spec.shape), context.device
     parts = [in_batches(answer, size, device, images.batch(rows)[0]) for rows in in_parts(len(images), images.shape)]
     return calibrate(torch.cat(parts), images.labels)
 

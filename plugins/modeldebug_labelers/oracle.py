@@ -53,7 +53,7 @@ class EnsembleLabeler(Labeler[ConfigT]):
 
     def _probs(self, x: Tensor) -> Tensor:
         """What each member makes of images (n, c, h, w): probabilities (n, members, k)."""
-        members, size = self._members.eval(), batch_size_for(self.spec.shape)
+        members, size = self._members.eval(), self.batch_size or batch_size_for(self.spec.shape)
         return in_batches(lambda rows: members.logits(rows).softmax(2), size, self._device, x)
 
     def state_dict(self) -> dict[str, Tensor]:

@@ -6,6 +6,8 @@ unconditional one nothing says what a draw should be. No training image plays a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from modeldebug import Candidates, Problem, Searcher, State, rng_for, spawn
@@ -36,6 +38,9 @@ class Prior(Searcher[PriorConfig]):
         bad = evaluation.failing
         found = Candidates(z=z[bad], condition=condition[bad], evaluation=evaluation.id[bad])
         return {**state, "next": last, "done": last == self.config.draws}, found
+
+    def ahead(self, problem: Problem, state: State) -> Sequence[State]:
+        return [{**state, "next": first} for first in range(int(state["next"]), self.config.draws, self.config.block)]
 
     def progress(self, state: State) -> float:
         return int(state["next"]) / self.config.draws

@@ -6,6 +6,8 @@ whose reconstructions are right, so there is nothing to find.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 
 from modeldebug import Candidates, Problem, Searcher, State
@@ -37,6 +39,9 @@ class Reconstruct(Searcher[ReconstructConfig]):
         bad = evaluation.failing
         found = Candidates(z=codes[first:last][bad], origin=origin[bad], evaluation=evaluation.id[bad])
         return {**state, "next": last, "done": last == len(problem.origins)}, found
+
+    def ahead(self, problem: Problem, state: State) -> Sequence[State]:
+        return [{**state, "next": first} for first in range(int(state["next"]), int(state["of"]), self.config.block)]
 
     def progress(self, state: State) -> float:
         return int(state["next"]) / max(1, int(state["of"]))

@@ -20,10 +20,12 @@ from .component import ComponentConfig as ComponentConfig
 from .component import DatasetConfig as DatasetConfig
 from .component import Preset as Preset
 from .context import Context as Context
+from .context import in_order as in_order
 from .contracts.classifier import ClassifierSource as ClassifierSource
 from .contracts.clusterer import Clusterer as Clusterer
 from .contracts.corrector import Corrector as Corrector
 from .contracts.dataset import DatasetSource as DatasetSource
+from .contracts.executor import Executor as Executor
 from .contracts.generator import Generator as Generator
 from .contracts.generator import Health as Health
 from .contracts.labeler import Labeler as Labeler

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from .aims import run_targets
 from .comparison.comparing import Comparison, work_on
 from .comparison.gather import RESULTS
 from .component import Settings
-from .config import Layer, RunConfig, resolve
+from .config import Layer, RunConfig, resolve, with_executors, workers_layer
 from .errors import ConfigError, RunFolderError
 from .events import Listener
 from .folders import (
@@ -128,6 +129,7 @@ def run(
     reuse: str | Path | None = None,
     until: str | None = None,
     wait: bool = False,
+    workers: int | None = None,
     trust: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Run:
@@ -145,6 +147,7 @@ def run(
         reuse: the folder of another run; its stages that would be the same are taken over instead of done again.
         until: stop after this stage; `resume` goes on from there.
         wait: where people are to label, wait until they have, and go on.
+        workers: processes that do side by side what can be; this one alone, or the executor of the settings, if None.
         trust: read weights files that may run code.
         listeners: called with each event.
 
@@ -158,10 +161,12 @@ def run(
         print(run.report())
     """
     until = None if until is None else known_stage(until, STAGES)
-    names = plugin_list(plugins)
+    names = plugin_list(plugins) if workers is None else list(with_executors(plugin_list(plugins)))
     registry = Registry.load(names)
     layers, objects = given_layers(registry, model, dataset)
     layers.append(Layer("Python", settings or {}, budget))
+    if workers is not None:
+        layers.append(workers_layer(workers))
     config = resolve(registry, names, layers, preset=preset)
     check_reached(config, until)
     with new_folder(config, out, reuse=reuse) as store:
@@ -176,7 +181,7 @@ def resume(
     dataset: object = None,
     redo: str | None = None,
     wait: bool = False,
-    workers: int = 1,
+    workers: int | None = None,
     trust: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Run | Inspection | Comparison:
@@ -188,7 +193,7 @@ def resume(
         model, dataset: given again where the run was started with an object.
         redo: forget this stage and all later ones first.
         wait: where people are to label, wait until they have, and go on.
-        workers: of a comparison: processes that do its runs side by side.
+        workers: processes that do side by side what can be; as it was started if None.
         trust: read weights files that may run code.
         listeners: called with each event.
 
@@ -204,12 +209,12 @@ def resume(
     objects = {k: v for k, v in (("classifier", model), ("dataset", dataset)) if v is not None}
     store = RunStore.open(Path(path))
     if store.kind == "comparison":
-        return _compared_on(store, objects, redo=redo, workers=workers, trust=trust, listeners=listeners)
+        return _compared_on(store, objects, redo=redo, wait=wait, workers=workers, trust=trust, listeners=listeners)
     whole = all((store.path / name).exists() for name in ("results.json", "report.html"))
     if redo is None and store.manifest["status"] == "done" and whole:
         summarise(store)
         return open_folder(store.path, objects)
-    registry, config = restore_config(store, objects)
+    registry, config = restore_config(store, objects, workers=workers)
     if redo is not None:
         forget(store, redo, STAGES if store.kind == "run" else list(store.manifest["stages"]))
     work_in(store, registry, config, wait=wait, trust=trust, listeners=listeners)
@@ -221,7 +226,8 @@ def _compared_on(
     objects: Mapping[str, object],
     *,
     redo: str | None,
-    workers: int,
+    wait: bool,
+    workers: int | None,
     trust: bool,
     listeners: Sequence[Listener],
 ) -> Comparison:
@@ -230,6 +236,12 @@ def _compared_on(
             "a comparison has no stages of its own to be done again",
             got=f"--redo {redo}",
             fix=f"do that with one of its runs ({store.path}/cells), and then resume the comparison",
+        )
+    if wait:
+        raise ConfigError(
+            "a comparison does not wait for people: it does what it can, and ends",
+            got="--wait",
+            fix=f"modeldebug resume {shlex.quote(str(store.path))}, and again once they have labelled",
         )
     if store.manifest["status"] == "done" and all((store.path / name).exists() for name in (RESULTS, "report.html")):
         return Comparison(store.path, objects)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from .batches import in_batches
-from .errors import ClassifierError, nearest
+from .errors import ClassifierError, nearest, ran_out_of_memory
 from .tensors import describe
 from .types import DataSpec, ImageSet
 
@@ -96,9 +96,9 @@ class Classifier:
         try:
             given = self.normalised(x)
             answer = self.module(given.clone() if given is x and x.requires_grad else given)  # some work in place
-        except torch.OutOfMemoryError:
-            raise
         except Exception as error:
+            if ran_out_of_memory(error):
+                raise
             raise ClassifierError(
                 f"the classifier raised {type(error).__name__}: {error}",
                 got=f"an error for images {describe(x)}",

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 API_VERSION = 1
 
-Kind = Literal["dataset", "classifier", "generator", "searcher", "clusterer", "labeler", "corrector"]
+Kind = Literal["dataset", "classifier", "generator", "searcher", "clusterer", "labeler", "corrector", "executor"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Settings = Mapping[str, Mapping[str, Any]]
@@ -81,7 +81,7 @@ class Component:
         summary: one line for `plugins list`.
         config: the settings, a subclass of ComponentConfig.
         factory: makes the component: a callable, or "module:attribute", imported when it is first used. Called as
-            `factory(config, spec)`, for data sets as `factory(config)`.
+            `factory(config, spec)`, for data sets and executors as `factory(config)`.
         requires: what must be provided by the rest of the run, such as "encode" or "gradients".
         provides: what this component adds to that.
         optional: what it uses where the run has it: "guide", for a searcher that can be guided.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +76,11 @@ class RunConfig:
         settings = self.core.model_dump(mode="json")
         empty = {role: {"use": NONE} for role in self.left_out}
         return settings | {role: choice.to_dict() for role, choice in self.choices.items()} | empty
+
+    def in_batches_of(self, size: int) -> RunConfig:
+        """The same, but networks are asked about so many images at a time."""
+        run = self.core.run.model_copy(update={"batch_size": size})
+        return replace(self, core=self.core.model_copy(update={"run": run}))
 
 
 def parse_assignment(text: str, *, source: str = "--set") -> Layer:
@@ -186,6 +191,30 @@ def _budget(preset: Preset | None, layers: Sequence[Layer]) -> str | None:
         expected=nearest(str(asked.budget), offered) if offered else None,
         fix=f"one of its budgets: {', '.join(offered)}" if offered else "leave budget out, or choose another preset",
     )
+
+
+def with_executors(plugins: Sequence[str]) -> tuple[str, ...]:
+    """The same plugins, and the one that offers the executor of `workers_layer`.
+
+    >>> with_executors(["defuse"])
+    ('defuse', 'executors')
+    """
+    return tuple(dict.fromkeys((*plugins, "executors")))
+
+
+def workers_layer(workers: int, *, chosen: bool = False) -> Layer:
+    """So many workers: of this machine, or of the executor that is chosen already."""
+    return Layer("--workers", {"executor": ({} if chosen else {"use": "executors:local"}) | {"workers": workers}})
+
+
+def chosen_executor(registry: Registry, layers: Sequence[Layer]) -> Choice | None:
+    """The executor that layers choose, for work that is no single run.
+
+    Raises:
+        ConfigError: there is no such executor, or its settings are not usable.
+    """
+    settings = merge(layers)[0].get("executor")
+    return None if settings is None or settings.get("use") == NONE else _choice(registry, "executor", settings)
 
 
 def preset_layers(preset: Preset | None, budget: str | None) -> list[Layer]:

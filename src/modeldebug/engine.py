@@ -23,7 +23,7 @@ from .prepare import Prepared, make, prepare
 from .problem import Problem
 from .report import render
 from .roles import AUDITORS, OPTIONAL
-from .session import Session, conduct, threads
+from .session import Session, conduct, thread_count, threads
 from .stages import audit, correct, encode, evidence, generate, judges, regions, rounds, search
 from .stages.sampler import Division, Sampler
 from .store import RunStore
@@ -48,8 +48,9 @@ def _run(session: Session, *, trust: bool) -> dict[str, Any]:
     config, store = session.config, session.store
     session.plan({stage: w for stage, w in WEIGHTS.items() if stage not in OPTIONAL or stage in config.choices})
     prepared = prepare(config, aims=run_targets, trust=trust)
-    store.manifest["batch_size"] = prepared.classifier.batch_size
-    with threads(config.core.run.threads, prepared.splits.spec):
+    session.ask_in_batches_of(prepared.classifier.batch_size)
+    session.threads = thread_count(config.core.run.threads, prepared.splits.spec)
+    with threads(session.threads):
         summary = _stages(session, prepared)
     _write_results(store, summary)
     return summary
@@ -70,7 +71,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
 
     # who labels regions, and who judges single failures: never the same
     labeler = make(config, "labeler", spec)
-    labeler.folder = store.path / "labels"
+    labeler.folder, labeler.batch_size = store.path / "labels", batch_size
     taken = {model_hash(classifier.module): "model under test"}
     given = judges.hashes_of_given(labeler, "labeler", taken)
     taken |= dict.fromkeys(given.values(), "labeler of regions")
@@ -83,7 +84,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     )
     labeler.load_state_dict(learned.tensors)
     moved(labeler, device)
-    auditors = _auditors(session, splits, taken)
+    auditors = _auditors(session, splits, taken, batch_size)
 
     # the generator of legitimate images, and whether its images can be trusted
     model = trained_generator(session, prepared)
@@ -230,7 +231,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     return results.summarise(store)
 
 
-def _auditors(session: Session, splits: Splits, taken: Mapping[str, str]) -> dict[str, audit.Auditor]:
+def _auditors(session: Session, splits: Splits, taken: Mapping[str, str], batch_size: int) -> dict[str, audit.Auditor]:
     """The judges of single failures, each with the threshold below which it abstains; the first one's word counts.
 
     Args:
@@ -242,7 +243,7 @@ def _auditors(session: Session, splits: Splits, taken: Mapping[str, str]) -> dic
         if role not in session.config.choices:
             continue
         labeler = make(session.config, role, splits.spec)
-        labeler.folder = session.store.path / "labels"
+        labeler.folder, labeler.batch_size = session.store.path / "labels", batch_size
         given = judges.hashes_of_given(labeler, role, taken)
         taken |= dict.fromkeys(given.values(), called(role))
         fitted = session.run_stage(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
+ALLOCATORS = ("DefaultCPUAllocator", "CUDA error: out of memory", "CUBLAS_STATUS_ALLOC_FAILED")  # in torch's errors
+
 
 class ModelDebugError(Exception):
     """Base of every error that modeldebug raises on purpose.
@@ -68,6 +70,28 @@ class PluginError(InputError):
     """A plugin that does not load, or a component that breaks its contract."""
 
 
+class BatchTooLargeError(InputError):
+    """Memory ran out while networks answered about a batch of images: a run does it again with smaller batches.
+
+    Args:
+        size: images in the batch.
+        got: what the allocator said.
+
+    >>> print(BatchTooLargeError(512))
+    there is not enough memory for a batch of 512 images
+      do:       use smaller batches (--set run.batch_size=256), or --device cpu
+    """
+
+    def __init__(self, size: int, got: object = None) -> None:
+        smaller = f"use smaller batches (--set run.batch_size={size // 2})" if size > 1 else "use a smaller network"
+        what = f"there is not enough memory for a batch of {size} image{'s' if size > 1 else ''}"
+        super().__init__(what, got=got, fix=f"{smaller}, or --device cpu")
+        self.size = size
+
+    def __reduce__(self) -> tuple[type[BatchTooLargeError], tuple[int, object]]:
+        return type(self), (self.size, self.got)  # workers send it to the process that they work for
+
+
 class WaitingForPeople(ModelDebugError):  # noqa: N818  # no error: the run goes on later
     """The run has stopped until people have answered; exit code 3.
 
@@ -82,6 +106,28 @@ class WaitingForPeople(ModelDebugError):  # noqa: N818  # no error: the run goes
     ) -> None:
         super().__init__(what, fix=fix, plugin=plugin)
         self.ready = ready
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an allocator raised it: torch's on a GPU, torch's on the processor, or NumPy's. By name and message: that
+    takes no import of torch, and torch has no class for the second.
+
+    >>> ran_out_of_memory(RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"))
+    True
+    """
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in ALLOCATORS)
+
+
+def not_enough_memory(error: BaseException, fix: str) -> InputError:
+    """What is said where memory ran out."""
+    return InputError("there is not enough memory on the device", got=first_line(error), fix=fix)
+
+
+def first_line(error: BaseException) -> str | None:
+    """What an error says, without the lines that some libraries add; None where it says nothing."""
+    return next(iter(str(error).splitlines()), None)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

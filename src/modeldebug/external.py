@@ -23,6 +23,7 @@ from .contracts.classifier import ClassifierSource
 from .contracts.clusterer import Clusterer
 from .contracts.corrector import Corrector
 from .contracts.dataset import DatasetSource
+from .contracts.executor import Executor
 from .contracts.generator import Generator
 from .contracts.labeler import Labeler
 from .contracts.searcher import Searcher
@@ -46,6 +47,7 @@ CONTRACTS: dict[Kind, type] = {
     "clusterer": Clusterer,
     "labeler": Labeler,
     "corrector": Corrector,
+    "executor": Executor,
 }
 
 _SETTINGS: dict[Kind, type[ComponentConfig]] = {"dataset": DatasetConfig, "classifier": ClassifierConfig}
@@ -223,8 +225,16 @@ class _OwnClassifier(ClassifierSource[ExternalClassifierConfig]):
     def _train(self, module: nn.Module, data: Splits, context: Context) -> None:
         config = self.config
         optimizer = torch.optim.Adam(module.parameters(), lr=config.learning_rate)
-        asked = Classifier(module, data.spec, mean=config.mean, std=config.std, name=self.name, device=context.device)
         some = data.validation.batch(slice(None, 16))[0]
+        asked = Classifier(
+            module,
+            data.spec,
+            mean=config.mean,
+            std=config.std,
+            name=self.name,
+            batch_size=len(some),
+            device=context.device,
+        )
         output = detect_output(asked, some) if config.output == "auto" else config.output
 
         def loss(x: Tensor, y: Tensor, step: int) -> Tensor:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .component import Kind
-from .config import Layer, RunConfig, add_working_folder, resolve
+from .config import Layer, RunConfig, add_working_folder, resolve, with_executors, workers_layer
 from .engine import execute
 from .errors import ConfigError, InputError, RunFolderError, WaitingForPeople, nearest
 from .events import Event, EventBus, Listener
@@ -231,19 +231,25 @@ def restored_layer(store: RunStore, objects: Mapping[str, object], *, go_on: str
     return Layer(f"the {store.kind}", settings, manifest["budget"])
 
 
-def restore_config(store: RunStore, objects: Mapping[str, object] | None = None) -> tuple[Registry, RunConfig]:
+def restore_config(
+    store: RunStore, objects: Mapping[str, object] | None = None, *, workers: int | None = None
+) -> tuple[Registry, RunConfig]:
     """The plugins and the configuration of an existing folder.
+
+    Args:
+        workers: so many on this machine; as it was started if None.
 
     Raises:
         ConfigError: it was started from Python with objects, and they were not given.
     """
     manifest, objects = store.manifest, objects or {}
     layer = restored_layer(store, objects)
-    registry = Registry.load(manifest["plugins"])
+    others = [] if workers is None else [workers_layer(workers)]
+    registry = Registry.load(with_executors(manifest["plugins"]) if others else manifest["plugins"])
     for kind in OBJECTS:
         if layer.settings[kind]["use"].startswith("python:"):
             component_of(registry, kind, objects[kind])
-    config = resolve(registry, manifest["plugins"], [layer], preset=manifest["preset"])
+    config = resolve(registry, manifest["plugins"], [layer, *others], preset=manifest["preset"])
     return registry, replace(config, sources=manifest["sources"])
 
 

@@ -72,6 +72,12 @@ def modeldebug_correctors() -> Iterable[Component]:
 
 
 @hookspec
+def modeldebug_executors() -> Iterable[Component]:
+    """Ways to do tasks side by side: `factory(config)` gives an `Executor`."""
+    return ()
+
+
+@hookspec
 def modeldebug_presets() -> Iterable[Preset]:
     """Named choices of one component for each stage. The first preset of the first plugin is a run's default."""
     return ()

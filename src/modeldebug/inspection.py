@@ -22,7 +22,7 @@ from .events import EventBus
 from .prepare import Prepared, make, prepare
 from .problem import Problem
 from .report.inspection import render_inspection
-from .session import Session, conduct, threads
+from .session import Session, conduct, thread_count, threads
 from .stages import search
 from .stages.look import Shown, look
 from .store import RunStore
@@ -47,8 +47,9 @@ def _inspect(session: Session, *, trust: bool) -> dict[str, Any]:
     prepared = prepare(config, aims=inspection_targets, trust=trust)
     groups = grouped(prepared.targets, prepared.splits.spec, prepared.legitimate.spec)
     session.plan(_weights(groups))
-    store.manifest["batch_size"] = prepared.classifier.batch_size
-    with threads(config.core.run.threads, prepared.splits.spec):
+    session.ask_in_batches_of(prepared.classifier.batch_size)
+    session.threads = thread_count(config.core.run.threads, prepared.splits.spec)
+    with threads(session.threads):
         _stages(session, prepared, groups)
     summary = results.summarise(store)
     store.write_json("results.json", summary)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .batches import in_batches
+from .batches import batch_of, in_batches
 from .classifier import Classifier
 from .contracts.generator import Generator
 
@@ -30,6 +31,16 @@ class Pipeline:
     guide: Classifier | None
     batch_size: int
     device: torch.device
+
+    @contextmanager
+    def asking(self, *, gradient: bool) -> Iterator[None]:
+        """What is `decoded` is asked about inside, with or without gradients.
+
+        Raises:
+            BatchTooLargeError: memory ran out.
+        """
+        with batch_of(self.batch_size), torch.set_grad_enabled(gradient):
+            yield
 
     def decoded(self, z: Tensor, condition: Tensor | None, *, gradient: bool) -> Iterator[tuple[slice, Tensor, Tensor]]:
         """The rows, their images, and the codes that gradients go back to. Networks are in eval mode by then."""

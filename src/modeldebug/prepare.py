@@ -18,7 +18,7 @@ from .config import Choice, RunConfig
 from .contracts.base import blamed
 from .contracts.classifier import ClassifierSource
 from .data import check_debuggable, chosen
-from .errors import ClassifierError, ConfigError, DataError, PluginError
+from .errors import ClassifierError, ConfigError, DataError, PluginError, not_enough_memory, ran_out_of_memory
 from .importing import importing
 from .rng import derive_seed, isolated_global_rng, rng_for
 from .roles import Role
@@ -40,6 +40,22 @@ def resolve_device(name: str) -> torch.device:
     return torch.device("cuda" if name == "auto" and torch.cuda.is_available() else name.replace("auto", "cpu"))
 
 
+def resolve_precision(name: str, device: torch.device) -> torch.dtype:
+    """`auto` is bfloat16 where that is faster: on GPUs that multiply it themselves, and on processors with AMX. Those
+    with AVX-512 alone gain nothing, or lose.
+
+    >>> resolve_precision("float32", torch.device("cpu"))
+    torch.float32
+    """
+    if name != "auto":
+        return torch.bfloat16 if name == "bfloat16" else torch.float32
+    if device.type == "cuda":
+        faster = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        faster = torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if faster else torch.float32
+
+
 def make(config: RunConfig, role: Role, *args: object) -> Any:
     """The component of a role, with its name for messages. Networks that it makes start from the run's seed.
 
@@ -55,11 +71,19 @@ def make(config: RunConfig, role: Role, *args: object) -> Any:
 
 @contextmanager
 def blamed_on(choice: Choice, doing: str) -> Iterator[None]:
-    """Turn what a component raises into an error that names it; the core's own errors pass."""
+    """Turn what a component raises into an error that names it; the core's own errors pass. Where memory runs out, and
+    not in a batch of answers, it is training that needs smaller batches."""
     registered = choice.registered
     source = f"{registered.source.distribution} {registered.source.version}"
-    with blamed(f"{doing} the {choice.role}", registered.name, source=source):
-        yield
+    try:
+        with blamed(f"{doing} the {choice.role}", registered.name, source=source):
+            yield
+    except Exception as error:
+        size = getattr(choice.config, "batch_size", None) if doing == "running" else None
+        if not ran_out_of_memory(error) or not isinstance(size, int) or size == 1:
+            raise
+        smaller = f"train with smaller batches (--set {choice.role}.batch_size={size // 2})"
+        raise not_enough_memory(error, f"{smaller}, or --device cpu") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,7 +181,7 @@ def _made(config: RunConfig, role: Role, splits: Splits, *, trust: bool) -> Made
         mean=settings.mean,
         std=settings.std,
         name=choice.registered.name,
-        batch_size=core.run.batch_size or batch_size_for(splits.spec.shape),
+        batch_size=core.run.batch_size or batch_size_for(splits.spec.shape, device),
         device=device,
     )
     some = splits.validation.batch(slice(None, min(16, len(splits.validation))))[0]

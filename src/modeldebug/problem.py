@@ -166,7 +166,7 @@ class Problem:
         (torch.Size([3]), torch.Size([3, 2]), 9)
         """
         values, gradients, answers = [], [], []
-        with torch.set_grad_enabled(gradient):
+        with self._pipeline.asking(gradient=gradient):
             for probs, gaps, doubt, code in self._pursued(z, Asked(origin, condition, target), gradient=gradient):
                 value = 0.5 * (gaps.square().sum(1) + (0 if doubt is None else doubt.square()))
                 if gradient:
@@ -190,7 +190,7 @@ class Problem:
         (torch.Size([3, 2]), torch.Size([3, 2, 2]), 15)
         """
         values, slopes, answers = [], [], []
-        with torch.enable_grad():
+        with self._pipeline.asking(gradient=True):
             for probs, gaps, doubt, code in self._pursued(z, Asked(origin, condition, target), gradient=True):
                 classifier, guide = self._pipeline.classifier, self._pipeline.guide
                 each, own = list(gaps.unbind(1)), []
@@ -222,7 +222,7 @@ class Problem:
         allowed = self._expected.right(asked)[1]
         values, gradients, probs, failing, images = [], [], [], [], []
         classifier = self._pipeline.classifier
-        with torch.enable_grad():
+        with self._pipeline.asking(gradient=True):
             for rows, x, code in self._pipeline.decoded(z, asked.condition, gradient=True):
                 log_probs = classifier.log_probs(x)
                 value = margin(log_probs, allowed[rows].to(x.device))
@@ -270,7 +270,7 @@ class Problem:
         asked = self._told(z, Asked(origin, condition))
         allowed = self._expected.right(asked)[1]
         answers, gradients = [], []
-        with torch.set_grad_enabled(gradient):
+        with self._pipeline.asking(gradient=gradient):
             for rows, x, code in self._pipeline.decoded(z, asked.condition, gradient=gradient):
                 log_probs = guide.log_probs(x)
                 log_prob = log_probs.masked_fill(~allowed[rows].to(x.device), -torch.inf).amax(1)

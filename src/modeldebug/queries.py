@@ -28,6 +28,22 @@ class Meter:
     guide_queries: int = 0
     failing: int = 0
 
+    def plus(self, other: Meter) -> Meter:
+        """Both together.
+
+        >>> Meter(3, 1).plus(Meter(2, 0, 1))
+        Meter(queries=5, guide_queries=1, failing=1)
+        """
+        return Meter(**{name: value + getattr(other, name) for name, value in vars(self).items()})
+
+    def less(self, other: Meter) -> Meter:
+        """What was spent since another reading.
+
+        >>> Meter(5, 1).less(Meter(2, 0))
+        Meter(queries=3, guide_queries=1, failing=0)
+        """
+        return Meter(**{name: value - getattr(other, name) for name, value in vars(self).items()})
+
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:

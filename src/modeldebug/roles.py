@@ -8,11 +8,11 @@ from .component import Kind
 
 Role = Literal[
     "dataset", "classifier", "generator_data", "generator", "searcher", "guide", "clusterer", "labeler", "auditor",
-    "auditor_2", "auditor_3", "corrector",
+    "auditor_2", "auditor_3", "corrector", "executor",
 ]  # fmt: skip
 ROLES: tuple[Role, ...] = get_args(Role)
 AUDITORS: tuple[Role, ...] = ("auditor", "auditor_2", "auditor_3")  # the first one's word counts
-OPTIONAL: tuple[Role, ...] = ("generator_data", "guide", *AUDITORS)
+OPTIONAL: tuple[Role, ...] = ("generator_data", "guide", *AUDITORS, "executor")
 NONE = "none"  # what an optional role uses that is left empty, though the preset fills it
 _KIND_OF: dict[Role, Kind] = {"generator_data": "dataset", "guide": "classifier"}
 _KIND_OF.update(dict.fromkeys(AUDITORS, "labeler"))

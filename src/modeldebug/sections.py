@@ -18,13 +18,18 @@ class RunSection(ComponentConfig):
         None,
         ge=1,
         le=1_000_000,
-        description="images decoded and classified at a time; if unset, 512 up to 64 x 64 pixels, and fewer above, so "
-        "that a batch has no more pixels than that",
+        description="images decoded and classified at a time; if unset, 512 up to 16 x 16 pixels, 128 up to 32 x 32, "
+        "32 up to 256 x 256, as is fastest on a processor; on a GPU 512 up to 64 x 64",
     )
     threads: int | None = Field(
         None,
         ge=1,
         description="processor threads; if unset, 1 for images of at most 16 x 16 pixels, else torch's own choice",
+    )
+    precision: Literal["float32", "bfloat16", "auto"] = Field(
+        "float32",
+        description="in which VAEs multiply while they are trained; auto: bfloat16 where that is faster (processors "
+        "with AMX, GPUs that have it). Loss, weights and all that follows are float32",
     )
 
 

@@ -8,8 +8,10 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,13 +19,13 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from .config import RunConfig
-from .context import Context
-from .errors import ModelDebugError, RunFolderError, WaitingForPeople
+from .config import Choice, RunConfig
+from .context import Context, Here, Work, Workers
+from .errors import BatchTooLargeError, ModelDebugError, RunFolderError, WaitingForPeople
 from .estimate import Estimate
 from .events import Event, EventBus, Kind
 from .external import code_of
-from .prepare import blamed_on, resolve_device
+from .prepare import blamed_on, resolve_device, resolve_precision
 from .rng import derive_seed, isolated_global_rng, rng_for
 from .roles import Role
 from .store import FORMAT, FolderKind, RunStore, Saved
@@ -39,13 +41,33 @@ class StageReached(Exception):  # noqa: N818  # no error: the run was to go no f
 
 
 class Session:
-    """One run at work: does its stages or reads them back, and tells of it. It stops after the stage `until`."""
+    """One run at work: does its stages or reads them back, and tells of it. It stops after the stage `until`.
 
-    def __init__(self, store: RunStore, config: RunConfig, bus: EventBus, *, until: str | None = None) -> None:
-        self.store, self.config, self.bus, self.until = store, config, bus, until
+    Attributes:
+        asked: the configuration as it was asked for, which decides the stages' keys.
+        config: the same, with the number of images that networks are asked about at a time.
+        threads: that a worker computes with; None for its share of the processors.
+    """
+
+    def __init__(
+        self,
+        store: RunStore,
+        config: RunConfig,
+        bus: EventBus,
+        *,
+        until: str | None = None,
+        executor: Workers | None = None,
+    ) -> None:
+        self.store, self.bus, self.until = store, bus, until
+        self.asked = config
+        before = store.manifest.get("batch_size")
+        self.config = config if before is None else config.in_batches_of(before)
         self.seed = config.core.run.seed
         self.device = resolve_device(config.core.run.device)
+        self.precision = resolve_precision(config.core.run.precision, self.device)
+        self.threads: int | None = None
         self.keys: dict[str, str] = {}
+        self._executor = executor or Here()
         self._reused = _reused(store)
         self._estimate = Estimate({})
 
@@ -55,6 +77,25 @@ class Session:
         if not repeat or stage.partition("-")[0] not in REPEATED:
             return self.seed
         return derive_seed(self.seed, "repeat", repeat)
+
+    def ask_in_batches_of(self, size: int) -> None:
+        """Let networks be asked about so many images at a time, here and when the run is resumed."""
+        self.config = self.config.in_batches_of(size)
+        self.store.manifest["batch_size"] = size
+
+    def halve_batches(self, error: BatchTooLargeError) -> None:
+        """Go on with batches of half the size, after memory ran out.
+
+        Raises:
+            BatchTooLargeError: the same, where they would be no smaller than those that memory ran out with.
+        """
+        used = self.config.core.run.batch_size or error.size
+        if error.size > used or used == 1:
+            raise error
+        half = max(1, error.size // 2)
+        self.ask_in_batches_of(half)
+        self.store.save_manifest()
+        self.emit("warning", message=f"memory ran out with batches of {error.size} images; going on with {half}")
 
     def plan(self, weights: Mapping[str, float]) -> None:
         """Say which stages there will be, in their order, and how long each takes relative to the others."""
@@ -113,8 +154,11 @@ class Session:
         context = Context(
             rng=rng_for(seed, name),
             device=self.device,
+            precision=self.precision,
+            batch_size=self.config.core.run.batch_size,
             progress=lambda done, message: self._progress(name, done, message),
             checkpoint=checkpoint,
+            executor=Limited(self._executor, self.threads),
         )
         chosen = [self.config.choices[role] for role in roles if role in self.config.choices]
         with isolated_global_rng(derive_seed(seed, name, "global")):
@@ -142,14 +186,19 @@ class Session:
             for role in roles
             if (choice := self.config.choices.get(role)) is not None
         ]
+        machine: list[str | int | None] = [str(self.device), self.config.core.run.threads]
+        if self.precision != torch.float32:
+            machine.append(str(self.precision))  # what `auto` stands for, and so in no section
         parts = {
             "format": FORMAT,
             "stage": name,
             "seed": self.seed_of(name),
             "versions": {name: version(name) for name in DECIDING},
-            "machine": [str(self.device), self.config.core.run.threads],
+            "machine": machine,
             "components": used,
-            "sections": {s: getattr(self.config.core, s).model_dump(mode="json") for s in sections},
+            "sections": {
+                s: getattr(self.asked.core, s).model_dump(mode="json", exclude={"precision"}) for s in sections
+            },
             "after": [self.keys[stage] for stage in after],
             "facts": dict(facts),
         }
@@ -187,12 +236,12 @@ def conduct(
         ModelDebugError: bad input, a component that fails, or people who are to be waited for; what was finished
             is kept.
     """
-    with store.locked(), logging_to(store):
-        session = Session(store, config, bus, until=until)
+    with store.locked(), logging_to(store), workers(config.choices.get("executor")) as executor:
+        session = Session(store, config, bus, until=until, executor=executor)
         session.emit("run_started", message=f"run {store.path}")
         status = "interrupted"
         try:
-            summary = work(session)
+            summary = _with_fitting_batches(session, work)
             status = "done"
         except StageReached:
             status = "stopped"
@@ -210,6 +259,16 @@ def conduct(
             if status != "done":
                 session.emit("run_stopped", message=status, data={"status": status})
         session.emit("run_finished", data=summary, overall=1.0)
+
+
+def _with_fitting_batches(session: Session, work: Callable[[Session], dict[str, Any]]) -> dict[str, Any]:
+    """Do the work; where memory runs out in a batch, go on with smaller ones: finished stages are read back, and the
+    one that was interrupted goes on from its checkpoint."""
+    while True:
+        try:
+            return work(session)
+        except BatchTooLargeError as error:
+            session.halve_batches(error)
 
 
 def new_manifest(config: RunConfig, kind: FolderKind = "run") -> dict[str, Any]:
@@ -236,16 +295,53 @@ def new_manifest(config: RunConfig, kind: FolderKind = "run") -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Limited:
+    """Workers that compute with so many threads each; with their share of the processors where that is None."""
+
+    workers: Workers
+    threads: int | None
+
+    @property
+    def width(self) -> int:
+        return self.workers.width
+
+    def each(self, work: Work, tasks: Sequence[Any], shared: Any = None) -> Iterator[tuple[int, Any]]:
+        """As `Executor.each`."""
+        return self.workers.each(partial(_limited, work, self.threads), tasks, shared)
+
+
+def _limited(work: Work, count: int | None, shared: Any, task: Any) -> Any:
+    with threads(count):
+        return work(shared, task)
+
+
 @contextmanager
-def threads(count: int | None, spec: DataSpec) -> Iterator[None]:
-    """Compute with so many threads inside, and with as many as before outside.
+def workers(choice: Choice | None) -> Iterator[Workers]:
+    """Who does tasks: the executor that is chosen, let go at the end; without one, this process."""
+    if choice is None:
+        yield Here()
+        return
+    with blamed_on(choice, "making"):
+        executor = choice.registered.component.make(choice.config)
+    executor.name = choice.registered.name
+    with closing(executor):
+        yield executor
+
+
+def thread_count(asked: int | None, spec: DataSpec) -> int | None:
+    """How many threads a run computes with; None for torch's own choice.
 
     Where no number is asked for, images of at most 16 x 16 pixels get one thread: a second one gains a tenth on
     networks of that size, and costs tenfold when another process wants the core. Larger ones get torch's own choice.
     """
+    return 1 if asked is None and spec.shape[1] * spec.shape[2] <= SMALL_IMAGE else asked
+
+
+@contextmanager
+def threads(count: int | None) -> Iterator[None]:
+    """Compute with so many threads inside, and with as many as before outside."""
     before = torch.get_num_threads()
-    if count is None and spec.shape[1] * spec.shape[2] <= SMALL_IMAGE:
-        count = 1
     with threadpool_limits(limits=count):
         torch.set_num_threads(count or before)
         try:

@@ -104,7 +104,8 @@ def test_each_run_leaves_a_line_that_says_what_it_came_to(capsys: pytest.Capture
     found = {"found": 105, "queries": 1107, "guide_queries": 40, "scalars": {}}
     clustered = found | {"scalars": {"kept": 3, "clusters": 21}}
     corrected = found | {"scalars": {"region_accuracy_before": 0.109, "region_accuracy_after": 0.984}}
-    common = {"entrant": "margin", "seed": 1, "until": "audit", "first": False, "seconds": 2.04, "error": None}
+    common = {"entrant": "margin", "seed": 1, "until": "audit", "first": False, "seconds": 2.04}
+    common |= {"error": None, "waiting": None}
     shared = common | {"entrant": None, "figures": None}
     told = [
         ("trunks/shared", shared | {"until": "origins", "first": True}),
@@ -112,6 +113,8 @@ def test_each_run_leaves_a_line_that_says_what_it_came_to(capsys: pytest.Capture
         ("trunks/seed-1-regions", shared | {"until": "regions"}),
         *(("cells/margin/seed-1", common | {"figures": figures}) for figures in (found, clustered, corrected)),
         ("cells/margin/seed-1", common | {"figures": None, "error": "it returned NaN"}),
+        ("cells/margin/seed-1", common | {"figures": None, "waiting": "16 images wait for labels"}),
+        ("trunks/seed-1-regions", shared | {"until": "regions", "waiting": "16 images wait for labels"}),
     ]
     with PlainConsole(quiet=False) as console:
         for stage, data in told:
@@ -124,4 +127,6 @@ def test_each_run_leaves_a_line_that_says_what_it_came_to(capsys: pytest.Capture
         "cell        margin, seed 1: 3 regions kept of 21 clusters, 2.0 s",
         "cell        margin, seed 1: regions 10.9 % -> 98.4 %, 2.0 s",
         "cell        margin, seed 1: failed: it returned NaN",
+        "cell        margin, seed 1: 16 images wait for labels",
+        "shared      up to the regions (seed-1), 16 images wait for labels",
     ]

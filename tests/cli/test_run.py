@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from modeldebug import WaitingForPeople
+from modeldebug import Classifier, WaitingForPeople
 from modeldebug.stages import evidence, judges
 
 from ..conftest import PLAIN_STAGES, Finished
@@ -153,6 +153,20 @@ def test_running_out_of_memory_says_to_use_smaller_batches(
     done = invoke("resume", run_copy, "--redo", "evidence")
     assert done.exit_code == 2
     assert "run.batch_size" in done.stderr
+
+
+def test_without_memory_for_a_single_image_a_run_exits_2_and_says_so(
+    run_copy: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def explode(*arguments: object) -> None:
+        raise torch.OutOfMemoryError("tried to allocate 2 GiB")
+
+    monkeypatch.setattr(Classifier, "_answer", explode)
+    done = invoke("resume", run_copy, "--redo", "classifier")
+    assert done.exit_code == 2
+    assert "Warning: memory ran out with batches of 512 images; going on with 256" in done.stderr
+    assert done.stderr.count("Warning: memory ran out") == 9
+    assert "Error: there is not enough memory for a batch of 1 image\n" in done.stderr
 
 
 def test_waiting_for_people_exits_3_with_what_they_should_do(

@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from modeldebug.comparison.landscape import Landscape, Place, landscape
 from modeldebug.comparison.table import tabulate
 from modeldebug.config import resolve
 from modeldebug.registry import Registry
-from modeldebug.types import DataSpec
+from modeldebug.types import Clustering, DataSpec
 
 from .planted import cell, failures
 
@@ -56,6 +57,14 @@ def test_one_failure_reaches_no_region(base):
     found = landscape(samples, base, SPEC, seed=0)
     assert found.places == ()
     assert found.assignment["one"].tolist() == [-1]
+
+
+def test_a_cluster_without_a_member_is_no_region(base, monkeypatch):
+    gap = Clustering(torch.full((3,), 1 / 3), torch.tensor([0, 0, 2, 2]))
+    monkeypatch.setattr(f"{Place.__module__}.make", lambda *_: SimpleNamespace(fit=lambda *_: gap))
+    found = landscape({"one": failures(torch.zeros(4, 2), expected=0, predicted=1)}, base, SPEC, seed=0)
+    assert len(found.places) == 2
+    assert found.assignment["one"].tolist() == [0, 0, 1, 1]
 
 
 def test_failures_without_codes_have_no_place(base):
@@ -112,11 +121,11 @@ def test_rates_and_shares_are_those_of_the_counts():
     assert mean(table, "one", "drift_share") == pytest.approx(3 / 7)
     assert mean(table, "one", "failures_per_1k") == pytest.approx(1000 * 7 / 400)
     assert mean(table, "one", "genuine_per_1k") == pytest.approx(1000 * 4 / 400)
-    assert mean(table, "one", "distinct_per_1k") == pytest.approx(1000 * 3 / 400)
+    assert mean(table, "one", "distinct_per_1k") == pytest.approx(1000 * (2 + 1 / 3) / 200)  # by 100 queries each
     assert mean(table, "one", "genuine_per_second") == pytest.approx(1)
     assert mean(table, "one", "typical_share") == pytest.approx(1 / 2)  # of the two that are known
     assert mean(table, "one", "near_share") is None
-    assert mean(table, "one", "distinct") == pytest.approx(3 / 2)
+    assert mean(table, "one", "distinct") == pytest.approx((2 + 1 / 3) / 2)
     assert mean(table, "one", "queries") == 200
     assert mean(table, "other", "distinct_per_1k") == pytest.approx(10)
     assert [row["distinct"] for row in table["cells"]] == [2, 1, 2, 0]
@@ -146,6 +155,75 @@ def test_who_finds_nothing_has_a_row_and_beats_nobody():
     assert mean(table, "nothing", "distinct_per_1k") == 0
     turned = tabulate("searcher", cells, {}, SPEC.classes, baseline="something")
     assert row_of(turned, "nothing")["beats_baseline"] is False
+
+
+LONG = [[100, 0, 3], [200, 0, 5], [1000, 0, 9]]
+
+
+def long_search(seeds=(0,), origins=(1, 2, 3, 1, 4, 5, 6, -1, 7)):
+    """Three distinct failures in the first 100 queries, one more in the next, and four more in the next 800."""
+    return {
+        ("long", s): cell(origins, "g" * 9, step=[0] * 3 + [1] * 2 + [2] * 4, queries=1000, trace=LONG) for s in seeds
+    }
+
+
+@pytest.mark.parametrize(("spent", "expected"), [(200, 4), (150, 3.5), (50, 1.5), (600, 4 + 4 / 2), (5000, 8)])
+def test_who_spends_more_is_counted_at_what_all_spent(spent, expected):
+    cells = long_search() | {("short", 0): cell([8, 9], "gg", queries=spent)}
+    table = tabulate("searcher", cells, {}, SPEC.classes, baseline=None)
+    assert table["counted_at"] == min(spent, 1000)
+    assert mean(table, "long", "distinct") == pytest.approx(expected)
+    assert mean(table, "long", "distinct_per_1k") == pytest.approx(1000 * expected / min(spent, 1000))
+    long = table["cells"][0]
+    assert (long["queries"], long["distinct_origins"], long["distinct"]) == (1000, 7, 8)  # all that it found
+    assert long["distinct_counted"] == pytest.approx(expected)
+
+
+def test_more_queries_alone_make_no_difference_real():
+    seeds = range(5)
+    short = {("short", s): cell([1, 2, 3], "ggg", queries=100) for s in seeds}
+    table = tabulate("searcher", long_search(seeds) | short, {}, SPEC.classes, baseline=None)
+    held = {found["metric"]: found for found in table["differences"]}
+    assert held["distinct"]["mean"] == held["distinct_per_1k"]["mean"] == 0
+    assert held["distinct"]["real"] is False
+
+
+def test_the_baseline_and_who_asked_nothing_shorten_no_count():
+    others = {("reconstruct", 0): cell([1], "g", queries=10), ("nothing", 0): cell([], "", queries=0, trace=[])}
+    table = tabulate("searcher", long_search() | others, {}, SPEC.classes, baseline="reconstruct")
+    assert table["counted_at"] == 1000
+    assert mean(table, "long", "distinct") == 8
+    assert mean(table, "reconstruct", "distinct_per_1k") == 100
+    assert mean(table, "nothing", "distinct_per_1k") is None
+
+
+def test_whether_a_search_beats_the_baseline_is_no_matter_of_who_else_takes_part():
+    seeds = range(4)
+    two = long_search(seeds) | {("reconstruct", s): cell([1, 2, 3, 4], "gggg", queries=50) for s in seeds}
+    three = two | {("short", s): cell([1], "g", queries=60) for s in seeds}
+    held = []
+    for cells in (two, three):
+        table = tabulate("searcher", cells, {}, SPEC.classes, baseline="reconstruct")
+        assert row_of(table, "long")["beats_baseline"]
+        held.append([d for d in table["differences"] if (d["one"], d["other"]) == ("long", "reconstruct")])
+    assert held[0] == held[1]
+    assert (held[0][0]["metric"], held[0][0]["mean"], held[0][0]["counted_at"]) == ("distinct", 4, 1000)
+    assert table["counted_at"] == 60
+
+
+def test_a_baseline_that_spends_more_is_counted_at_what_each_search_spent():
+    cells = long_search() | {("short", 0): cell([11, 12], "gg", queries=100)}
+    table = tabulate("searcher", cells, {}, SPEC.classes, baseline="long")
+    (found,) = (d for d in table["differences"] if d["metric"] == "distinct")
+    assert (found["one"], found["mean"], found["counted_at"]) == ("long", 1, 100)
+
+
+def test_where_time_was_the_budget_all_is_counted_that_it_bought():
+    cells = long_search() | {("slow", 0): cell([8], "g", queries=50)}
+    table = tabulate("searcher", cells, {}, SPEC.classes, baseline=None, timed=True)
+    assert table["counted_at"] is None
+    assert mean(table, "long", "distinct") == 8
+    assert mean(table, "long", "distinct_per_1k") == 8
 
 
 def test_who_goes_on_and_finds_more_beats_a_baseline_that_soon_has_no_more_to_find():

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 import modeldebug
 from modeldebug.cli import program
 from modeldebug.comparison import jobs
+from modeldebug.comparison.entrants import parse_entrant
 from modeldebug.comparison.measures import STAGE
 from modeldebug.errors import ConfigError, RunFolderError
 from modeldebug.store import RunStore
@@ -247,6 +248,26 @@ def test_resume_takes_no_stage_to_do_again(compared_copy):
     assert "a comparison has no stages of its own" in done.output
 
 
+def test_a_trunk_gets_the_guide_that_a_later_entrant_needs_and_keeps_what_it_has(compared_copy):
+    trunk = compared_copy / "trunks" / "shared"
+    before, had = written(compared_copy), stages(trunk)
+    guided = "margin,guide.use=classifiers:cnn,guide.epochs=1"
+    asked = ("--searcher", guided, *BUDGET, "--seeds", 2, "--out", compared_copy)
+    done = compare(*asked)
+    assert done.exit_code == 0, done.output
+    after = written(compared_copy)
+    assert before.items() <= after.items()
+    assert {name: stages(trunk)[name] for name in had} == had
+    assert set(stages(trunk)) - set(had) == {"guide"}
+    own = stages(compared_copy / "cells" / parse_entrant("searcher", guided).slug / "seed-0")
+    assert own["guide"] == stages(trunk)["guide"]
+    asked_guide = {cell["name"]: cell["guide_queries"] for cell in results(compared_copy)["cells"]}
+    assert asked_guide.pop(guided) > 0
+    assert set(asked_guide.values()) == {None}
+    assert compare(*asked).exit_code == 0
+    assert written(compared_copy) == after
+
+
 def test_what_a_trunk_lacks_is_told_and_its_empty_folder_goes_again(tmp_path):
     done = compare(*ENTRANTS, "--weights", tmp_path / "none.safetensors", "--out", tmp_path / "it")
     assert done.exit_code == 2
@@ -285,7 +306,7 @@ def test_cells_of_another_classifier_are_not_set_side_by_side(compared_copy):
 
 
 def test_without_workers_nothing_is_begun(tmp_path):
-    with pytest.raises(ConfigError, match="somebody has to do the work"):
+    with pytest.raises(ConfigError, match=r"setting 'executor\.workers' is not usable"):
         modeldebug.compare(entrants=["beta-noise"], preset="tiny", workers=0, out=tmp_path / "it")
     assert not (tmp_path / "it").exists()
 

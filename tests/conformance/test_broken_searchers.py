@@ -108,6 +108,35 @@ class ForgetsAtTheLastStep(Reference):
         return after, Candidates(z=self.kept, origin=torch.zeros(len(self.kept), dtype=torch.int64))
 
 
+class KnowsAhead(Reference):
+    def ahead(self, problem, state):
+        steps = range(state["step"], STEPS)
+        return [{**state, "step": step, "seen": state["seen"] + step - state["step"]} for step in steps]
+
+
+class ForgetsWhatItHasSeen(KnowsAhead):
+    def ahead(self, problem, state):
+        return [{**state, "step": step} for step in range(state["step"], STEPS)]
+
+
+class BuildsOnWhatItHasSeen(ForgetsWhatItHasSeen):
+    def _step(self, problem, state):
+        after, found = super()._step(problem, state)
+        seen = int(state["seen"][0])
+        return after, Candidates(z=found.z[seen:], origin=found.origin[seen:], evaluation=found.evaluation[seen:])
+
+
+class KnowsMoreThanThereIs(KnowsAhead):
+    def ahead(self, problem, state):
+        return [*super().ahead(problem, state), state]
+
+
+class AsksAhead(KnowsAhead):
+    def ahead(self, problem, state):
+        problem.evaluate(problem.origins.z, origin=torch.arange(len(problem.origins)))
+        return super().ahead(problem, state)
+
+
 class DrawsFromGlobals(Reference):
     def _codes(self, problem, rng):
         with torch.random.fork_rng():
@@ -233,6 +262,7 @@ TWINS = {
     "guide_queries_are_metered_apart": (guided(CountsTheGuideAsTheClassifier), "a meter at 0"),
     "state_can_be_saved": (component(StateOfNumpyNumbers), "before step 0, UnpicklingError"),
     "resumed_search_equals_straight_run": (component(RemembersOnSelf), "other candidates in step 1"),
+    "steps_ahead_lead_to_each_other": (component(ForgetsWhatItHasSeen), "another state after step 1, known ahead in 0"),
     "search_repeats": (component(DrawsFromGlobals), "other candidates for the same seed"),
     "seeds_differ": (component(OwnSeed), "the same candidates"),
     "inputs_are_left_alone": (component(WritesIntoItsState), "a changed state"),
@@ -252,6 +282,9 @@ MORE_TWINS = [
     ("guide_queries_are_metered_apart", guided(AsksTheGuideItself), "3 uses of the guide that went around"),
     ("resumed_search_equals_straight_run", component(StateOfNumpyNumbers), "Error"),
     ("resumed_search_equals_straight_run", component(ForgetsAtTheLastStep), "other candidates in step 2"),
+    ("steps_ahead_lead_to_each_other", component(BuildsOnWhatItHasSeen), "other candidates in step 1"),
+    ("steps_ahead_lead_to_each_other", component(KnowsMoreThanThereIs), "4 steps ahead where there are 3"),
+    ("steps_ahead_lead_to_each_other", component(AsksAhead), "a meter that is not at 0"),
     ("inputs_are_left_alone", component(MovesOrigins), "changed: origins.z"),
     ("samples_can_be_diagnosed", sampler(LeavesOutTheChains), "without codes, targets, chains or evaluations"),
     ("samples_can_be_diagnosed", sampler(SaysNothingOfItsMoves), "moves of []"),
@@ -261,6 +294,10 @@ MORE_TWINS = [
 
 def test_reference_searcher_passes_every_check():
     check_searcher(component(Reference))
+
+
+def test_searcher_that_knows_its_steps_ahead_passes_every_check():
+    check_searcher(component(KnowsAhead))
 
 
 def test_reference_sampler_passes_every_check():

@@ -14,6 +14,7 @@ from modeldebug_defuse.plugin import (
     modeldebug_generators,
     modeldebug_searchers,
 )
+from modeldebug_executors.plugin import modeldebug_executors
 from modeldebug_gan.plugin import modeldebug_generators as modeldebug_gans
 from modeldebug_labelers.plugin import modeldebug_classifiers as modeldebug_ensembles
 from modeldebug_labelers.plugin import modeldebug_labelers
@@ -42,6 +43,7 @@ SHORT = {
     "dp-gmm-sklearn": {"components": 6},
     "oracle": {"members": 2, "epochs": 6, "width": 8},
     "simulated": {"members": 2, "epochs": 6, "width": 8},
+    "local": {"workers": 2},
     "lambda": {"lambdas": (0.1, 1.0), "batch_size": 64, "epochs": 6},
 }
 DATASETS = {component.name: component for component in modeldebug_datasets()}
@@ -57,6 +59,7 @@ COMPONENTS = [
     *modeldebug_clusterers(),
     *modeldebug_labelers(),
     *modeldebug_correctors(),
+    next(component for component in modeldebug_executors() if component.name == "local"),
 ]
 
 

@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from modeldebug import in_batches
+from modeldebug.errors import BatchTooLargeError
 
 CPU = torch.device("cpu")
 
@@ -61,3 +62,14 @@ def test_answers_carry_no_gradients(images):
     weight = torch.ones((), requires_grad=True)
     assert not in_batches(lambda x: x * weight, 16, CPU, images).requires_grad
     assert torch.is_grad_enabled()
+
+
+def test_memory_that_runs_out_says_how_large_the_batch_was_and_other_errors_stay(images):
+    def explode(error):
+        raise error
+
+    with pytest.raises(BatchTooLargeError) as caught:
+        in_batches(lambda x: explode(torch.OutOfMemoryError("tried to allocate 2 GiB")), 16, CPU, images)
+    assert (caught.value.size, caught.value.got) == (16, "tried to allocate 2 GiB")
+    with pytest.raises(RuntimeError, match="shapes"):
+        in_batches(lambda x: explode(RuntimeError("shapes cannot be multiplied")), 16, CPU, images)

@@ -31,7 +31,7 @@ LAYERS = (
     ("waiting",),
     ("folders",),
     ("inspecting",),
-    ("peak", "executors"),
+    ("peak",),
     ("comparison",),
     ("api", "check", "testing"),
     ("cli",),

@@ -166,7 +166,7 @@ def test_unknown_component_lists_plugins_that_are_installed_but_not_loaded(clash
 
 def test_default_plugins_come_through_entry_points_with_those_that_they_build_on():
     registry = Registry.load(["defuse"])
-    assert {s.plugin for s in registry.plugins} == {"defuse", "datasets", "classifiers", "labelers"}
+    assert {s.plugin for s in registry.plugins} == {"defuse", "datasets", "classifiers", "labelers", "executors"}
     assert {s.distribution for s in registry.plugins} == {"modeldebug"}
     assert next(iter(registry.presets)) == "defuse"
 

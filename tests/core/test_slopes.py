@@ -5,6 +5,8 @@ import torch
 from probes import KNOWN, codes, in_ball, judge
 
 from modeldebug import Classifier, ClassifierError, Evaluation, PluginError, Problem
+from modeldebug.errors import BatchTooLargeError
+from modeldebug.targets import Target
 from modeldebug.testing.problems import PlantedClassifier
 
 
@@ -184,3 +186,39 @@ def test_gradients_leave_the_weights_of_the_classifier_alone():
     network = KNOWN.classifier.copy()
     Problem(KNOWN.generator, network, KNOWN.origins).value_and_grad(codes(3), origin=torch.zeros(3, dtype=torch.int64))
     assert all(p.grad is None for p in network.module.parameters())
+
+
+class WithoutMemory(torch.autograd.Function):
+    """Nothing to hold on the way there, too much on the way back."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx, slope):
+        raise torch.OutOfMemoryError("tried to allocate 2 GiB")
+
+
+class Heavy(PlantedClassifier):
+    def forward(self, x):
+        return super().forward(WithoutMemory.apply(x))
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda problem, z, rows: problem.value_and_grad(z, origin=rows),
+        lambda problem, z, rows: problem.misfit(z, torch.zeros_like(rows), origin=rows),
+        lambda problem, z, rows: problem.residuals(z, torch.zeros_like(rows), origin=rows),
+        lambda problem, z, rows: problem.ask_guide(z, origin=rows, gradient=True),
+    ],
+    ids=["value_and_grad", "misfit", "residuals", "ask_guide"],
+)
+def test_memory_that_gradients_lack_is_told_as_a_batch_that_is_too_large(ask):
+    heavy = Classifier(Heavy().eval(), KNOWN.spec, batch_size=64)
+    target = Target("ambiguous", (0, 1), (0.5, 0.5))
+    problem = Problem(KNOWN.generator, heavy, KNOWN.origins, guide=heavy, targets=[target], batch_size=64)
+    with pytest.raises(BatchTooLargeError) as caught:
+        ask(problem, codes(3), torch.zeros(3, dtype=torch.int64))
+    assert caught.value.size == 64

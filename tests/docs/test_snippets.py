@@ -188,7 +188,17 @@ def modules():
         "modeldebug",
         *(
             f"modeldebug_{name}"
-            for name in ("bayestrex", "classifiers", "datasets", "defuse", "gan", "labelers", "rivals", "trackers")
+            for name in (
+                "bayestrex",
+                "classifiers",
+                "datasets",
+                "defuse",
+                "executors",
+                "gan",
+                "labelers",
+                "rivals",
+                "trackers",
+            )
         ),
     ]
     for package in packages:

@@ -57,10 +57,18 @@ def test_the_batch_size_follows_the_image_size_unless_it_is_set_and_stands_in_th
 
 @pytest.mark.parametrize("side", [4, 28, 64, 65, 128, 300, 4096, 100_000])
 def test_a_batch_has_no_more_pixels_than_512_images_of_64_by_64(side: int) -> None:
-    size = batch_size_for((3, side, side))
+    size = batch_size_for((3, side, side), torch.device("cuda"))
     assert 1 <= size <= 512
     assert size == 1 or size * side * side <= 512 * 64 * 64
     assert size == 512 or 2 * size * side * side > 512 * 64 * 64
+
+
+@pytest.mark.parametrize("side", [4, 16, 28, 32, 64, 65, 128, 300, 4096])
+def test_on_a_processor_a_layer_of_64_channels_stays_within_what_malloc_keeps(side: int) -> None:
+    size = batch_size_for((3, side, side))
+    assert size <= batch_size_for((3, side, side), torch.device("cuda"))
+    assert size <= 32 or size * side * side * 64 * 4 <= 32 * 2**20
+    assert size >= 32 or size == batch_size_for((3, side, side), torch.device("cuda"))
 
 
 def test_the_nearest_misclassified_image_is_found_across_parts(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -226,3 +226,15 @@ def test_what_pipelines_find_of_planted_bugs_is_scored(tmp_path, benchmark):
     again, _ = benchmark("planted_bugs", "--keep", "kept", *pipelines)
     assert again["rows"] == rows
     assert before == {file: file.stat().st_mtime_ns for file in tmp_path.glob("kept/**/*.safetensors")}
+
+
+def test_training_is_held_against_the_plain_loop_at_the_loss_that_both_reach(tmp_path, benchmark):
+    write_digits(tmp_path, 300, 80)
+    written, printed = benchmark("throughput", "--root", ".", "--part", "vae", "--precision", "bfloat16")
+    plain, ours = written["rows"]["vae"]
+    figures = written["figures"]
+    assert (plain["way"], ours["way"], plain["seed"]) == ("plain", "ours", ours["seed"])
+    assert figures["vae_speedup"] == ours["images_per_second"] / plain["images_per_second"]
+    assert figures["vae_loss"] == ours["loss"] != plain["loss"] == figures["vae_loss_plain"]
+    assert ours["loss"] == pytest.approx(plain["loss"], rel=0.01)
+    assert "torch.bfloat16" in printed

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from modeldebug import ConfigError
+from modeldebug import ConfigError, WaitingForPeople
 from modeldebug.comparison.comparing import new_request
 from modeldebug.config import Layer
-from modeldebug.testing.planted import BugScore, Score, suite
+from modeldebug.testing.planted import BugScore, Score, comparing, suite
 from modeldebug.testing.planted.comparing import _on_case, _root, _rows, work_on_cases
 
 
@@ -52,3 +54,19 @@ def test_data_of_ones_own_and_correctors_are_refused_before_anything_is_made(tmp
     with pytest.raises(ConfigError, match="no matter of correctors"):
         work_on_cases(request("corrector", entrants=("lambda", "lambda,epochs=1")), "digits", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_people_are_waited_for_in_all_cases_at_once_and_nothing_is_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def waits(case: Path, **_: Any) -> None:
+        raise WaitingForPeople("2 of 4 cells wait for people", fix=f"label {case.name}")
+
+    monkeypatch.setattr(comparing, "opened_folder", lambda _, folder: nullcontext(folder))
+    monkeypatch.setattr(comparing, "work_on", waits)
+    names = [case.name for case in suite() if case.base == "digits"]
+    with pytest.raises(WaitingForPeople, match=f"people are waited for in {len(names)} case") as told:
+        work_on_cases(request(), "digits", tmp_path)
+    lines = [line.strip() for line in (told.value.fix or "").splitlines()]
+    assert lines == [*(f"label {name}" for name in names), "then: the same command again"]
+    assert not list(tmp_path.iterdir())

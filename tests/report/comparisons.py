@@ -94,6 +94,7 @@ class Planted:
             "role": self.role,
             "headline": headline_of(self.role),
             "baseline": self.baseline,
+            "counted_at": 5000 if self.role in ("searcher", "generator") else None,
             "rows": rows,
             "differences": differences,
             "overlap": _overlap(self.names) if self.role == "searcher" else None,
@@ -103,6 +104,7 @@ class Planted:
             "shared": _SHARED,
             "warnings": [],
             "failed": [],
+            "waiting": [],
             "settings": self.settings(),
             "versions": {"python": "3.12.1", "torch": "9.8.7"},
             "machine": {"system": "Linux-6", "processors": 2, "threads": None},
@@ -143,7 +145,8 @@ class Planted:
         figures = {key: self.numbers[name, key] for key in keys_of(self.role) if key not in {*SHARES, *RATES}}
         return {
             "name": name, "seed": seed, **counts, "failures": 9001 + seed, "distinct": 7001 + seed,
-            "distinct_origins": 2, "stopped": None if name == "margin" else "queries", **figures,
+            "distinct_origins": 2, "distinct_counted": 8001 + seed,
+            "stopped": None if name == "margin" else "queries", **figures,
         }  # fmt: skip
 
 

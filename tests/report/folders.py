@@ -137,6 +137,7 @@ def _manifest(made: Made) -> dict[str, Any]:
         "sources": sources,
         "versions": {"python": "3.11.0", "modeldebug": "0.1.0", "torch": "2.13.0"},
         "machine": {"system": "Linux", "processors": 2, "threads": 2},
+        "batch_size": 512,
     }
 
 

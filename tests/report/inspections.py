@@ -165,4 +165,5 @@ def _manifest(core: CoreSettings) -> dict[str, Any]:
         "sources": {"search.targets": "--target", "searcher.use": "preset bayestrex"},
         "versions": {"python": "3.11.0", "modeldebug": "0.1.0", "torch": "2.13.0"},
         "machine": {"system": "Linux", "processors": 2, "threads": 2},
+        "batch_size": 512,
     }

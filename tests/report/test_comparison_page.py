@@ -149,6 +149,36 @@ def test_where_every_run_failed_the_page_says_so() -> None:
     assert "m, seed 0: no" in shown
 
 
+def test_runs_that_wait_for_people_are_named_before_anything_else() -> None:
+    wait = {"name": "people", "seed": 2, "run": "cells/people/seed-2", "what": "16 images wait", "do": "label them"}
+    html = drawn(Planted("labeler", names=("margin",), changes={"waiting": [wait]}).results())
+    assert "cells/people/seed-2: 16 images wait" in text(html[: html.index("<main>")] + "</body></html>")
+    nothing = {"rows": [], "differences": [], "curves": [], "cells": [], "overlap": None}
+    shown = text(drawn(Planted("labeler", changes=nothing | {"waiting": [wait]}).results()))
+    assert "No labeler has figures to compare" in shown
+
+
+def test_it_is_told_at_how_many_queries_distinct_failures_are_counted_where_that_is_not_all() -> None:
+    def told(at: int | None, **spent: int) -> str:
+        results = Planted().results() | {"counted_at": at}
+        for row, name in zip(results["rows"], ("one", "other", "baseline"), strict=True):
+            row["queries"]["mean"] = spent[name]
+        for cell in results["cells"]:
+            cell["queries"] = next(row["queries"]["mean"] for row in results["rows"] if row["name"] == cell["name"])
+        return " ".join(reading.cautions(results))
+
+    same = told(1000, one=1000, other=1050, baseline=1010)
+    assert "queries" not in same
+    more = told(1000, one=1000, other=9000, baseline=1010)
+    assert "Distinct failures are counted at 1,000 queries, which is all that margin spent" in more
+    assert "The baseline" not in more
+    less = told(1000, one=1000, other=1050, baseline=400)
+    assert "The baseline, reconstruct, ended after 400 queries" in less
+    assert "which is all that" not in less
+    timed = told(None, one=1000, other=9000, baseline=400)
+    assert "margin spent 1,000 queries on average, where others spent up to 9,000" in timed
+
+
 def test_regions_that_only_one_finds_are_counted_by_their_classes() -> None:
     shown = text(drawn(Planted().results()))
     assert "71.5 regions on average" in shown

@@ -9,7 +9,7 @@ import click
 
 from ..errors import ConfigError
 from .guard import works_on
-from .options import COMPARED, Options, asked_for, comparison_options
+from .options import COMPARED, Options, asked_for, comparison_options, workers_option
 
 EXPLAINED = """\b
 Entrants are components with settings, each option a row of the table:
@@ -52,7 +52,7 @@ More seeds or entrants, later:
     type=click.Choice(["digits", "mnist"]),
     help="On classifiers with known bugs: who finds them? Instead of data and a classifier.",
 )
-@click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="Runs done side by side.")
+@workers_option
 def compare(
     budget: str | None,
     seeds: int,
@@ -60,7 +60,7 @@ def compare(
     baseline: str,
     reuse: Path | None,
     planted: str | None,
-    workers: int,
+    workers: int | None,
     **given: Any,
 ) -> None:
     """Compare components of one role: same data, models, origins and seeds, same budget.

@@ -17,11 +17,12 @@ from typing import Any
 
 import click
 
-from ..errors import InputError, ModelDebugError, WaitingForPeople
+from ..errors import InputError, ModelDebugError, WaitingForPeople, not_enough_memory, ran_out_of_memory
 from .commands import offers
 
 FAULT, INTERRUPTED = 1, 130
 LABELS = 12  # columns before the text in an error's lines
+SMALLER_BATCHES = "use smaller batches (--set run.batch_size=64), or --device cpu"
 _RUN = "modeldebug.run"  # where the run folder of this call is kept in click's context
 
 
@@ -71,8 +72,8 @@ class Program(click.Group):
             _tell_error(error, log.place(run_of(ctx)), then=_then(ctx, error))
             ctx.exit(error.exit_code)
         except Exception as error:
-            if type(error).__name__ == "OutOfMemoryError":  # torch's, named so that torch need not be imported
-                _tell_error(_out_of_memory(error), None)
+            if ran_out_of_memory(error):
+                _tell_error(not_enough_memory(error, SMALLER_BATCHES), None)
                 ctx.exit(InputError.exit_code)
             path = _write_log(run_of(ctx), log.text() + traceback.format_exc())
             tell(
@@ -133,14 +134,6 @@ def _then(ctx: click.Context, error: ModelDebugError) -> str | None:
     if path is None or not isinstance(error, WaitingForPeople) or "modeldebug resume" in (error.fix or ""):
         return None
     return f"modeldebug resume {shlex.quote(str(path))}"
-
-
-def _out_of_memory(error: Exception) -> InputError:
-    return InputError(
-        "there is not enough memory on the device",
-        got=str(error).splitlines()[0] if str(error) else None,
-        fix="use smaller batches (--set run.batch_size=64), or --device cpu",
-    )
 
 
 def _write_log(run: Path | None, text: str) -> Path:

@@ -20,7 +20,7 @@ DEFAULT_PLUGINS = ("defuse",)
 INSPECTING_PLUGINS = ("bayestrex",)
 ROLES = (
     "dataset", "classifier", "generator_data", "generator", "searcher", "guide", "clusterer", "labeler", "auditor",
-    "auditor_2", "auditor_3", "corrector",
+    "auditor_2", "auditor_3", "corrector", "executor",
 )  # fmt: skip
 COMPARED = ("generator", "searcher", "clusterer", "labeler", "corrector")
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -42,6 +42,7 @@ class Options:
     out: Path | None
     quiet: bool
     json: bool
+    workers: int | None = None
 
     @staticmethod
     def of(given: dict[str, Any]) -> Options:
@@ -52,7 +53,7 @@ class Options:
 
 def run_options(command: _Command) -> _Command:
     """Add every option of `modeldebug run` to a command."""
-    return _with_options(command, plugins_option, "The run folder.  [default: runs/DATE-NAME]")
+    return _with_options(workers_option(command), plugins_option, "The run folder.  [default: runs/DATE-NAME]")
 
 
 def inspection_options(command: _Command) -> _Command:
@@ -114,6 +115,12 @@ def _plugins_option(default: tuple[str, ...]) -> Callable[[_Command], _Command]:
 
 
 plugins_option = _plugins_option(DEFAULT_PLUGINS)
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Processes that do side by side what can be: --executor local --set executor.workers=N.  [default: 1]",
+)
 output_options = (
     click.option("--quiet", is_flag=True, help="No progress: only warnings and the result."),
     click.option("--json", is_flag=True, help="JSON for programs instead of text for people."),
@@ -160,7 +167,7 @@ def asked_for(
     options: Options, *, default: tuple[str, ...] = DEFAULT_PLUGINS
 ) -> tuple[tuple[str, ...], list[Layer], str | None]:
     """Plugins, layers and preset, from the options and the configuration file."""
-    from ..config import read_file
+    from ..config import read_file, with_executors
 
     top: dict[str, Any] = {}
     layers = []
@@ -168,12 +175,14 @@ def asked_for(
         layer, top = read_file(options.config)
         layers.append(layer)
     names = plugin_names(options.plugins, top.get("plugins"), default=default)
+    if options.workers is not None:
+        names = with_executors(names)
     return names, [*layers, *_flags(options)], options.preset or top.get("preset")
 
 
 def _flags(options: Options) -> list[Layer]:
     """One layer for each option, so that every setting knows which it came from."""
-    from ..config import Layer, parse_assignment
+    from ..config import Layer, parse_assignment, workers_layer
     from ..roles import flag
 
     layers = [Layer(flag(role), {role: {"use": name}}) for role, name in options.stages.items()]
@@ -181,4 +190,6 @@ def _flags(options: Options) -> list[Layer]:
         value = getattr(options, name)
         if value is not None:
             layers.append(Layer(flag(name), {section: {name: value}}))
+    if options.workers is not None:
+        layers.append(workers_layer(options.workers, chosen="executor" in options.stages))
     return [*layers, *map(parse_assignment, options.assignments)]

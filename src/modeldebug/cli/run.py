@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .guard import works_on
-from .options import Options, configure, output_options, run_options
+from .options import Options, configure, output_options, run_options, workers_option
 
 wait_option = click.option(
     "--wait", is_flag=True, help="Where people are to label, wait until they have, and go on, instead of ending."
@@ -51,11 +51,13 @@ def run(reuse: Path | None, until: str | None, wait: bool, **given: Any) -> None
 @click.argument("folder", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--redo", metavar="STAGE", help="Do this stage and all later ones again.")
 @wait_option
-@click.option("--workers", type=click.IntRange(1), default=1, help="Of a comparison: runs done side by side.")
+@workers_option
 @click.option("--trust", is_flag=True, help="Read weights that may run code: only files that you made.")
 @output_options[0]
 @output_options[1]
-def resume(folder: Path, redo: str | None, wait: bool, workers: int, trust: bool, quiet: bool, json: bool) -> None:
+def resume(
+    folder: Path, redo: str | None, wait: bool, workers: int | None, trust: bool, quiet: bool, json: bool
+) -> None:
     """Go on with a run, an inspection or a comparison that was interrupted. A finished one is left as it is."""
     from .. import api
     from .console import make_console

@@ -147,9 +147,9 @@ def _correction(info: Info) -> str:
 def _trunk(stage: str, info: Info) -> str:
     """What entrants of a comparison have in common, or one of them has ready for all its searches.
 
-    >>> _trunk("trunks/shared", {"until": "origins", "first": True, "seconds": 12.0})
+    >>> _trunk("trunks/shared", {"until": "origins", "first": True, "seconds": 12.0, "waiting": None})
     'data, models and origins, 12 s'
-    >>> _trunk("trunks/seed-1-audit", {"until": "audit", "first": False, "seconds": 3.0})
+    >>> _trunk("trunks/seed-1-audit", {"until": "audit", "first": False, "seconds": 3.0, "waiting": None})
     'up to the audit (seed-1), 3.0 s'
     """
     until = info["until"]
@@ -157,17 +157,20 @@ def _trunk(stage: str, info: Info) -> str:
     if info["first"]:
         what = "data, models and origins" if until == "origins" else "data and models"
     whose = stage.rpartition("/")[2].removesuffix(f"-{until}").removesuffix("-shared").removesuffix("shared")
-    return f"{what}{f' ({whose})' if whose else ''}, {duration(info['seconds'])}"
+    return f"{what}{f' ({whose})' if whose else ''}, {info['waiting'] or duration(info['seconds'])}"
 
 
 def _cell(info: Info) -> str:
     """A run of an entrant of a comparison.
 
     >>> figures = {"found": 105, "queries": 1107, "guide_queries": None, "scalars": {}}
-    >>> _cell({"entrant": "margin", "seed": 1, "seconds": 0.3, "error": None, "figures": figures})
+    >>> ended = {"entrant": "margin", "seed": 1, "seconds": 0.3, "error": None, "waiting": None}
+    >>> _cell({**ended, "figures": figures})
     'margin, seed 1: 105 failures in 1,107 queries, 0.3 s'
     """
     who, figures = f"{info['entrant']}, seed {info['seed']}", info["figures"]
+    if info["waiting"]:
+        return f"{who}: {info['waiting']}"
     if figures is None:
         return f"{who}: failed: {info['error']}"
     scalars = figures["scalars"]

@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from ..component import Settings
-from ..config import Layer
-from ..errors import ConfigError, InputError, PluginError, RunFolderError
+from ..config import Choice, Layer, chosen_executor, with_executors, workers_layer
+from ..errors import ConfigError, InputError, PluginError, RunFolderError, WaitingForPeople
 from ..events import Event, EventBus, Listener
 from ..external import component_of
 from ..folders import Opened, free_folder, given_layers, plugin_list
 from ..registry import Registry
 from ..session import DECIDING, logging_to, new_manifest
+from ..session import workers as workers_of
 from ..store import RunStore
-from .conduct import do_all
+from .conduct import Left, do_all
 from .entrants import Budget, Entrant, parse_budget, parse_entrant, parse_role
 from .gather import RESULTS, page, write_results
-from .plan import Job, Plan, Request, make_plan, trunk_of_all
+from .plan import Plan, Request, make_plan, trunk_of_all
 
 RECONSTRUCT = Entrant("reconstruct", {"searcher": {"use": "rivals:reconstruct"}, "search": {"start": "all"}})
 """No search at all: the failures among the reconstructions of all training images."""
@@ -50,12 +51,13 @@ class Comparison(Opened):
 
     @property
     def results(self) -> dict[str, Any]:
-        """The contents of `comparison.json`. Where cells failed, it has the rows of all other entrants, and says which.
+        """The contents of `comparison.json`. Where cells failed or wait for people, it has the rows of all other
+        entrants, and says which.
 
         Raises:
             RunFolderError: it has not ended, or its file is damaged.
         """
-        if self.status != "failed":
+        if self.status not in ("failed", "waiting"):
             self._require_done()
         results: dict[str, Any] = self._store.read_json(RESULTS)
         return results
@@ -102,7 +104,7 @@ def compare(
     settings: Settings | None = None,
     out: str | Path | None = None,
     reuse: str | Path | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     trust: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Comparison:
@@ -120,11 +122,12 @@ def compare(
         out: the folder; `runs/DATE-compare` if None. One that holds the same comparison is extended by new entrants and
             seeds.
         reuse: the folder of a run or of another comparison; the stages that stay the same are taken over from it.
-        workers: processes that do the runs side by side; 1 with objects.
+        workers: processes that do the runs side by side, 1 with objects; as the settings say (`executor`) if None.
         listeners: called with each event.
 
     Raises:
         ModelDebugError: bad input, before anything is spent; or a cell that failed, once the others are done.
+        WaitingForPeople: people are to label in some cells, the others are done; `resume` goes on once they have.
 
     Example::
 
@@ -255,7 +258,7 @@ def work_on(
     store: RunStore,
     *,
     objects: Mapping[str, object] | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     trust: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> Comparison:
@@ -265,35 +268,45 @@ def work_on(
         ConfigError: more than one worker, and objects that only this process has.
         RunFolderError: it was begun with other versions of what decides its figures.
         ModelDebugError: a trunk failed; or a cell, once the others are done and in the table.
+        WaitingForPeople: cells wait, or what they share; the others are done and in the table.
     """
-    if workers < 1:
-        raise ConfigError("somebody has to do the work", got=f"{workers} workers", expected="one or more")
-    if objects and workers > 1:
-        raise ConfigError(
-            "objects from Python cannot be given to worker processes",
-            got=f"{workers} workers, and an object as the {' and the '.join(objects)}",
-            expected="one worker, or components and MODULE:ATTRIBUTE",
-        )
     named = tuple((getattr(listener, "__name__", repr(listener)), listener) for listener in listeners)
     bus = EventBus(named)
-    with store.locked(), logging_to(store):
+    request = Request.from_dict(store.manifest["comparison"])
+    with store.locked(), logging_to(store), workers_of(_executor(request, workers)) as executor:
+        if objects and executor.width > 1:
+            raise ConfigError(
+                "objects from Python cannot be given to worker processes",
+                got=f"{executor.width} workers, and an object as the {' and the '.join(objects)}",
+                expected="one worker, or components and MODULE:ATTRIBUTE",
+            )
         _check_versions(store)
-        request = Request.from_dict(store.manifest["comparison"])
         plan = _planned(request, objects)
         bus.emit(Event("run_started", str(store.path), message=f"comparison {store.path}"))
         try:
-            failed = do_all(store, plan, bus, objects=objects, workers=workers, trust=trust)
-            results = write_results(store, plan, failed)
+            left = do_all(store, plan, bus, objects=objects, executor=executor, trust=trust)
+            results = {} if left.waits.keys() & plan.rounds[0] else write_results(store, plan, left)
         except BaseException:
             store.manifest["status"] = "interrupted"
             store.save_manifest()
             raise
-        store.manifest["status"] = "failed" if failed else "done"
+        store.manifest["status"] = "failed" if left.failed else "waiting" if left.waits else "done"
         store.save_manifest()
-        if failed:
-            raise _some_failed(store, failed, len(plan.cells))
+        if left.failed:
+            raise _some_failed(store, left, len(plan.cells))
+        if left.waits:
+            waiting = _some_wait(store, left, len(plan.cells))
+            data = {"do": waiting.fix, "plugin": waiting.plugin, "goes_on": False}
+            bus.emit(Event("waiting", str(store.path), message=waiting.what, data=data))
+            raise waiting
         bus.emit(Event("run_finished", str(store.path), data=results, overall=1.0))
     return Comparison(store.path, objects)
+
+
+def _executor(request: Request, workers: int | None) -> Choice | None:
+    """Who does the runs: so many processes, or what the request's settings say."""
+    layers = [*request.layers, *([] if workers is None else [workers_layer(workers)])]
+    return chosen_executor(Registry.load(with_executors(request.plugins)), layers)
 
 
 def _check_versions(store: RunStore) -> None:
@@ -308,11 +321,29 @@ def _check_versions(store: RunStore) -> None:
             )
 
 
-def _some_failed(store: RunStore, failed: Mapping[Job, str], cells: int) -> PluginError:
-    job, why = next(iter(failed.items()))
+def _some_failed(store: RunStore, left: Left, cells: int) -> PluginError:
+    job, why = next(iter(left.failed.items()))
     why = why.splitlines()[0]  # all of it is in the results
+    failed = f"{len(left.failed)} of {cells} cells failed" + (f", {_waiting(left)} for people" if left.waits else "")
     return PluginError(
-        f"{len(failed)} of {cells} cells failed; the others are kept, and their entrants are in the table",
+        f"{failed}; the others are kept, and their entrants are in the table",
         got=f"{job.entrant}, seed {job.seed}: {why}",
         fix=f"mend it, and go on: modeldebug resume {shlex.quote(str(store.path))}",
     )
+
+
+def _some_wait(store: RunStore, left: Left, cells: int) -> WaitingForPeople:
+    """Everything that people are to do, run by run, and what to type then."""
+    told = [f"{job.folder}: {wait.what}: {wait.do}" for job, wait in left.waits.items()]
+    told.append(f"then: modeldebug resume {shlex.quote(str(store.path))}")
+    return WaitingForPeople(
+        f"{_waiting(left, f' of {cells} cells')} for people; the others are kept, and their entrants are in the table",
+        fix="\n".join(told).replace("\n", "\n" + " " * 12),
+        plugin=next(iter(left.waits.values())).plugin,
+    )
+
+
+def _waiting(left: Left, of: str = "") -> str:
+    """How many cells wait, those included that need a run that does."""
+    number = sum(job.entrant is not None for job in (*left.waits, *left.behind))
+    return f"{number}{of} {'waits' if number == 1 else 'wait'}"

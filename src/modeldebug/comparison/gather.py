@@ -11,6 +11,7 @@ from ..errors import ConfigError
 from ..report.comparison import render_comparison
 from ..store import RunStore, Saved
 from ..types import DataSpec, Failures
+from .conduct import Left
 from .landscape import Landscape, landscape
 from .measures import STAGE, sample_of
 from .plan import Job, Plan, Request
@@ -19,12 +20,22 @@ from .table import tabulate
 RESULTS = "comparison.json"
 
 
-def write_results(store: RunStore, plan: Plan, failed: Mapping[Job, str]) -> dict[str, Any]:
+def write_results(store: RunStore, plan: Plan, left: Left) -> dict[str, Any]:
     """Write table, page and files for spreadsheets, of the entrants all of whose cells are done."""
-    out = {job.entrant for job in failed}
+    out = {job.entrant for job in left.jobs}
     jobs = [job for job in plan.cells if job.entrant not in out]
     results = _results(store, plan, jobs) | {
-        "failed": [{"name": job.entrant, "seed": job.seed, "error": why} for job, why in failed.items()]
+        "failed": [{"name": job.entrant, "seed": job.seed, "error": why} for job, why in left.failed.items()],
+        "waiting": [
+            {
+                "name": job.entrant,
+                "seed": job.seed if job.entrant else None,
+                "run": job.folder,
+                "what": wait.what,
+                "do": wait.do,
+            }
+            for job, wait in left.waits.items()
+        ],
     }
     store.write_json(RESULTS, results)
     store.write("rows.csv", _csv([_flat(row) for row in results["rows"]]))
@@ -37,7 +48,7 @@ def _results(store: RunStore, plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]
     request = plan.request
     cells = {(str(job.entrant), job.seed): _measures(store, job) for job in jobs}
     _check_shared(store, jobs)
-    shared = RunStore.open(store.path / jobs[0].folder)
+    shared = RunStore.open(store.path / (jobs or plan.rounds[0])[0].folder)
     data, classifier, auditor = (shared.load_stage(stage).info for stage in ("data", "classifier", "auditor"))
     spec = DataSpec(tuple(data["shape"]), tuple(data["classes"]))
     table = tabulate(
@@ -46,6 +57,7 @@ def _results(store: RunStore, plan: Plan, jobs: Sequence[Job]) -> dict[str, Any]
         _landscapes(plan, cells, spec),
         spec.classes,
         baseline=request.baseline if any(name == request.baseline for name, _ in cells) else None,
+        timed=request.budget.seconds is not None,
     )
     return {
         "kind": "comparison",

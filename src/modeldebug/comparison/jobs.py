@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import ModelDebugError
-from ..events import Listener
+from ..errors import ModelDebugError, WaitingForPeople
+from ..events import Event, Listener
 from ..external import code_of
 from ..folders import restore_config, work_in
 from ..peak import Peak
@@ -22,6 +22,15 @@ from .measures import STAGE, key_of, measure, measured
 from .plan import Job
 
 log = logging.getLogger("modeldebug")
+
+WEIGHED: Mapping[Compared, str] = {
+    "searcher": "search",
+    "generator": "search",
+    "clusterer": "clusters",
+    "labeler": "labeler",
+    "corrector": "correction",
+}
+"""The stage of each role whose memory is measured: that whose time is."""
 
 
 @dataclass(frozen=True)
@@ -42,16 +51,33 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Wait:
+    """What people are to do before a task can go on.
+
+    Attributes:
+        what: waits for them: so many images.
+        do: what to type.
+        plugin: whose labeler asks them.
+    """
+
+    what: str
+    do: str
+    plugin: str | None
+
+
+@dataclass(frozen=True)
 class Outcome:
-    """How a task ended.
+    """How a task ended; a worker process can send it.
 
     Attributes:
         seconds: that it took.
         error: why it failed, as it is told; empty if it did not.
+        wait: for whom it waits; None if for nobody.
     """
 
     seconds: float
     error: str = ""
+    wait: Wait | None = None
 
 
 def laid_out(root: Path, job: Job, role: Compared, *, reuse: str | None, trust: bool) -> Task:
@@ -102,26 +128,47 @@ def _whole(store: RunStore, until: str) -> bool:
 
 
 def do(task: Task, *, objects: Mapping[str, object] | None = None, listeners: Sequence[Listener] = ()) -> Outcome:
-    """Do a task, or what is left of it. What goes wrong with it is told, and is no harm to the others.
+    """Do a task, or what is left of it. What goes wrong with it, or whom it waits for, is told, and is no harm to the
+    others.
 
     Args:
         objects: classifier and data set that were given from Python.
         listeners: called with each event.
     """
-    began, peak = time.monotonic(), Peak()
-    store = RunStore.open(Path(task.path))
-    begun = bool(store.manifest["stages"])  # then what is left of it says little of its memory
+    began, store = time.monotonic(), RunStore.open(Path(task.path))
+    memory = _Memory(store, None if task.role is None else WEIGHED[task.role])
     try:
         registry, config = restore_config(store, objects)
         if not _whole(store, task.until):
-            work_in(store, registry, config, until=task.until, trust=task.trust, listeners=listeners)
+            work_in(store, registry, config, until=task.until, trust=task.trust, listeners=(memory, *listeners))
         if task.role is not None and not measured(store, task.role):
-            saved = measure(store, config, task.role, memory=None if begun else peak.megabytes(), trust=task.trust)
+            saved = measure(store, config, task.role, memory=memory.megabytes, trust=task.trust)
             with store.locked():
                 store.save_stage(STAGE, key_of(store, task.role), saved, seconds=time.monotonic() - began)
+    except WaitingForPeople as wait:
+        return Outcome(time.monotonic() - began, wait=Wait(wait.what, wait.fix or "", wait.plugin))
     except ModelDebugError as error:
         return Outcome(time.monotonic() - began, str(error))
     except Exception as error:
         log.exception("the run %s failed", task.path)
         return Outcome(time.monotonic() - began, f"modeldebug itself failed: {type(error).__name__}: {error}")
     return Outcome(time.monotonic() - began)
+
+
+class _Memory:
+    """By how many megabytes the process grew while a stage was done, at its largest; None where that was taken over, or
+    begun by another process, or where the system does not tell."""
+
+    def __init__(self, store: RunStore, stage: str | None) -> None:
+        self.stage = stage
+        self.megabytes: float | None = None
+        self._checkpoint = store.path / "stages" / f"{stage}.checkpoint"
+        self._peak: Peak | None = None
+
+    def __call__(self, event: Event) -> None:
+        if event.stage != self.stage:
+            return
+        if event.kind == "stage_started" and not self._checkpoint.exists():
+            self._peak = Peak()
+        if event.kind == "stage_finished" and self._peak is not None:
+            self.megabytes = self._peak.megabytes()

@@ -70,7 +70,7 @@ def landscape(samples: Mapping[str, Failures], config: RunConfig, spec: DataSpec
     parts = dict(zip(with_codes, torch.split(cluster, sizes), strict=True))
     places: list[Place] = []
     numbers = torch.full((int(cluster.max()) + 2,), -1)  # the last one for failures of no cluster
-    for c in range(int(cluster.max()) + 1):
+    for c in cluster[cluster >= 0].unique().tolist():
         members = cluster == c
         found = {name: int((part == c).sum()) for name, part in parts.items()}
         place = Place(_most(pooled.expected[members]), _most(pooled.predicted[members]), found)

@@ -21,7 +21,7 @@ from ..types import Failures, ImageSet, Splits
 from .entrants import Compared
 
 STAGE = "measures"
-VERSION = 1  # raised whenever something else is measured
+VERSION = 2  # raised whenever something else is measured
 SAMPLE = 500  # genuine failures of a cell that are kept with their images
 DRAWS, TESTED, NEIGHBOURS = 10_000, 1_000, 20_000  # what tells how likely and how near is usual
 TAIL = 0.01  # of prior draws, and of test images, that count as unusual
@@ -50,14 +50,14 @@ def measure(store: RunStore, config: RunConfig, role: Compared, *, memory: float
     genuine failures that are kept with their images.
 
     Args:
-        memory: MB that the process grew by at its largest.
+        memory: MB that the process grew by at its largest in the stage that is compared; None where it is unknown.
     """
     info = {stage: store.load_stage(stage).info for stage in store.manifest["stages"] if stage != STAGE}
     search, audit = store.load_stage("search"), store.load_stage("audit")
     failures, judged = load_failures(search), audit.tensors.get("judged")
     if judged is None:
         judged = torch.full((len(failures),), NOT_ASKED)
-    prepared = prepare(config, aims=run_targets, trust=trust)
+    prepared = prepare(config.in_batches_of(store.manifest["batch_size"]), aims=run_targets, trust=trust)
     generator = make(config, "generator", prepared.legitimate.spec)
     generator.load_state_dict(store.load_stage("generator").tensors)
     rng = rng_for(config.core.run.seed, STAGE)

@@ -122,7 +122,7 @@ class Request:
         scales = [layer["budget"] for layer in own["layers"] if layer["budget"] is not None]
         return {
             **{name: own[name] for name in ("role", "preset", "budget", "baseline", "retrain")},
-            **{f"{section}.{name}": value for section, given in merged.items() for name, value in given.items()},
+            **{f"{s}.{name}": v for s, given in merged.items() if s != "executor" for name, v in given.items()},
             "budget of the preset": scales[-1] if scales else None,
         }
 
@@ -202,7 +202,10 @@ def _configured(registry: Registry, request: Request, entrant: Entrant, seed: in
     repeated: Settings = {"search": {"repeat": seed}}
     if request.retrain:
         repeated = {"run": {"seed": base.core.run.seed + seed}}
-    return resolve(registry, request.plugins, [*layers, Layer("--seeds", repeated)], preset=request.preset)
+    config = resolve(registry, request.plugins, [*layers, Layer("--seeds", repeated)], preset=request.preset)
+    choices = dict(config.choices)
+    choices.pop("executor", None)  # it does runs side by side; within a run there is no other
+    return replace(config, choices=choices)
 
 
 def _without_guide(registry: Registry, request: Request, entrant: Entrant, layers: Sequence[Layer]) -> list[Layer]:

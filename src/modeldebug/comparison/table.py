@@ -17,14 +17,16 @@ from . import curves
 from .entrants import Compared
 from .intervals import Counts, Totals, difference, interval, mean_over_seeds, rate, totals
 from .landscape import Landscape
+from .spending import common_spending, share_within
 
 Cells = Mapping[tuple[str, int], Saved]
+Rates = Mapping[str, tuple[Tensor, Tensor]]  # points, and resampled
 
 _COUNTED = (
     "failures", "asked", "genuine", "third_class", "drift", "abstained", "all_genuine", "distinct", "typical",
-    "typical_known", "near", "near_known", "queries", "seconds", "cells",
+    "typical_known", "near", "near_known", "queries", "counted_at", "seconds", "cells",
 )  # fmt: skip
-_COSTS = ("queries", "seconds", "cells")
+_COSTS = ("queries", "counted_at", "seconds", "cells")
 _COLUMN = {name: i for i, name in enumerate(_COUNTED)}
 _KINDS = {"genuine": GENUINE, "third_class": THIRD_CLASS, "drift": DRIFT, "abstained": ABSTAINS}
 SHARES: Mapping[str, tuple[str, str]] = {
@@ -39,12 +41,14 @@ SHARES: Mapping[str, tuple[str, str]] = {
 RATES: Mapping[str, tuple[str, str, float]] = {
     "failures_per_1k": ("failures", "queries", 1000),
     "genuine_per_1k": ("all_genuine", "queries", 1000),
-    "distinct_per_1k": ("distinct", "queries", 1000),
+    "distinct_per_1k": ("distinct", "counted_at", 1000),
     "genuine_per_second": ("all_genuine", "seconds", 1),
     "failures": ("failures", "cells", 1),
     "distinct": ("distinct", "cells", 1),
 }
 """Numerator, denominator, and for how many of it."""
+COUNTED_AT = ("distinct", "distinct_per_1k")
+"""What is counted at the queries that all spent."""
 PER_CELL = ("queries", "guide_queries", "classes", "pairs", "regions", "regions_alone", "seconds", "memory_mb")
 PARTS = frozenset({
     *SHARES, "covered", "purity", "undisputed", "corrected", "abstained_samples", "label_accuracy",
@@ -62,22 +66,31 @@ def tabulate(
     classes: Sequence[str],
     *,
     baseline: str | None,
+    timed: bool = False,
 ) -> dict[str, Any]:
     """Everything that a comparison says, but for its settings.
+
+    Distinct failures are counted at the queries that all entrants spent, unless it was time that each could spend.
 
     Args:
         cells: the measures of each entrant with each seed.
         landscapes: by seed; empty where entrants have no latent space in common.
         baseline: the entrant that the others are held against.
+        timed: whether the budget is a time.
     """
     headline = headline_of(role)
     if not cells:
         nothing: dict[str, Any] = {key: [] for key in ("rows", "differences", "curves", "cells")}
-        return {"role": role, "headline": headline, "baseline": None, "overlap": None, **nothing}
+        return {"role": role, "headline": headline, "baseline": None, "counted_at": None, "overlap": None, **nothing}
     names = list(dict.fromkeys(name for name, _ in cells))
     seeds = list(dict.fromkeys(seed for _, seed in cells))
-    listed = {(name, seed): _cell(name, seed, saved, landscapes.get(seed)) for (name, seed), saved in cells.items()}
-    found = totals({(names.index(n), seeds.index(s)): _counts(saved) for (n, s), saved in cells.items()}, seed=SEED)
+    at = common_spending(cells, baseline) if role in ("searcher", "generator") and not timed else None
+    counts = {pair: _counts(saved, at) for pair, saved in cells.items()}
+    listed = {
+        (name, seed): _cell(name, seed, saved, landscapes.get(seed), counts[name, seed])
+        for (name, seed), saved in cells.items()
+    }
+    found = totals({(names.index(n), seeds.index(s)): own for (n, s), own in counts.items()}, seed=SEED)
     measured = _rates(found)
     for key in (*PER_CELL, *dict.fromkeys(key for saved in cells.values() for key in saved.info["scalars"])):
         values = [[_number(listed[name, seed][key]) for seed in seeds] for name in names]
@@ -88,23 +101,54 @@ def tabulate(
         for key, (point, resampled) in measured.items():
             row[key] = interval(point[i], resampled[:, i], least=0, most=1 if key in PARTS else None)
         rows.append(row)
-    differences = [
-        {"metric": key, "one": names[i], "other": names[j], **difference(*measured[key], i, j)}
-        for key in headline
-        for i, j in combinations(range(len(names)), 2)
-    ]
+    held = {} if at is None or baseline is None else _against(baseline, names, seeds, cells)
+    differences = _differences(headline, names, measured, held, at)
     for row in rows:
         row["beats_baseline"] = _beats(row["name"], baseline, headline[0], differences)
     return {
         "role": role,
         "headline": headline,
         "baseline": baseline,
+        "counted_at": at,
         "rows": rows,
         "differences": differences,
         "overlap": _overlap(names, landscapes, classes),
         "curves": _curves(names, seeds, cells, landscapes),
         "cells": list(listed.values()),
     }
+
+
+def _differences(
+    headline: Sequence[str],
+    names: Sequence[str],
+    measured: Rates,
+    held: Mapping[tuple[str, str], tuple[int | None, Rates]],
+    at: int | None,
+) -> list[dict[str, Any]]:
+    """How much more of each figure one entrant has than another, for every two of them."""
+    found = []
+    for key in headline:
+        for i, j in combinations(range(len(names)), 2):
+            spent, own, pair = at, difference(*measured[key], i, j), (names[i], names[j])
+            if key in COUNTED_AT and pair in held:
+                spent, rates = held[pair]
+                own = difference(*rates[key], 0, 1)
+            counted_at = spent if key in COUNTED_AT else None
+            found.append({"metric": key, "one": pair[0], "other": pair[1], "counted_at": counted_at, **own})
+    return found
+
+
+def _against(
+    baseline: str, names: Sequence[str], seeds: Sequence[int], cells: Cells
+) -> Mapping[tuple[str, str], tuple[int | None, Rates]]:
+    """The rates of the baseline and of each other entrant at what the latter spent, with the number of these queries:
+    whether a search beats the baseline is no matter of what third ones spent."""
+    found = {}
+    for pair in (pair for pair in combinations(names, 2) if baseline in pair):
+        at = common_spending({(n, s): saved for (n, s), saved in cells.items() if n in pair}, baseline)
+        both = {(i, j): _counts(cells[n, s], at) for i, n in enumerate(pair) for j, s in enumerate(seeds)}
+        found[pair] = at, _rates(totals(both, seed=SEED))
+    return found
 
 
 def _rates(found: Totals) -> dict[str, tuple[Tensor, Tensor]]:
@@ -129,8 +173,8 @@ def headline_of(role: Compared) -> list[str]:
     }[role]
 
 
-def _counts(saved: Saved) -> Counts:
-    """What a cell found, by training image."""
+def _counts(saved: Saved, at: int | None) -> Counts:
+    """What a cell found, by training image: of distinct failures, those within the first `at` queries."""
     tensors, info = saved.tensors, saved.info
     origin, judged = tensors["origin"], tensors["judged"]
     n, asked = len(origin), judged != NOT_ASKED
@@ -146,14 +190,16 @@ def _counts(saved: Saved) -> Counts:
         columns[:, _COLUMN[f"{kind}_known"]] = (genuine & (tensors[kind] >= 0)).double()
     rows, place = torch.unique(origin, return_inverse=True)
     summed = torch.zeros(len(rows), columns.shape[1], dtype=torch.float64).index_add_(0, place, columns)
-    summed[:, _COLUMN["distinct"]] = (summed[:, _COLUMN["genuine"]] > 0).double()
+    spent = info["queries"] if at is None else min(at, info["queries"])
+    within = genuine * share_within(tensors["trace"], spent)[tensors["step"]]
+    summed[:, _COLUMN["distinct"]].scatter_reduce_(0, place, within, "amax")  # an image counts once, when first found
     alone = origin < 0  # each failure without a training image is an image of its own
-    columns[:, _COLUMN["distinct"]] = genuine.double()
-    costs = torch.tensor([info["queries"], info["seconds"], 1], dtype=torch.float64)
+    columns[:, _COLUMN["distinct"]] = within
+    costs = torch.tensor([info["queries"], spent, info["seconds"], 1], dtype=torch.float64)
     return Counts(torch.cat([rows[rows >= 0], origin[alone]]), torch.cat([summed[rows >= 0], columns[alone]]), costs)
 
 
-def _cell(name: str, seed: int, saved: Saved, around: Landscape | None) -> dict[str, Any]:
+def _cell(name: str, seed: int, saved: Saved, around: Landscape | None, counts: Counts) -> dict[str, Any]:
     """A cell as the table lists it."""
     tensors, info = saved.tensors, saved.info
     genuine = tensors["judged"] == GENUINE
@@ -171,6 +217,7 @@ def _cell(name: str, seed: int, saved: Saved, around: Landscape | None) -> dict[
         "distinct_origins": len(set(origin[origin >= 0].tolist())),
         "without_origin": int((origin < 0).sum()),
         "distinct": len(set(origin[origin >= 0].tolist())) + int((origin < 0).sum()),
+        "distinct_counted": round(float(counts.values[:, _COLUMN["distinct"]].sum()), 3),
         "classes": len(set(expected) - {-1}),
         "pairs": len(set(zip(expected, predicted, strict=True))),
         "regions": None if reached is None else len(reached),

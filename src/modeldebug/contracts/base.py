@@ -6,13 +6,13 @@ import logging
 from abc import ABC
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
-
-import torch
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from ..component import ComponentConfig
-from ..errors import ModelDebugError, PluginError
-from ..types import DataSpec
+from ..errors import ModelDebugError, PluginError, ran_out_of_memory
+
+if TYPE_CHECKING:
+    from ..types import DataSpec
 
 log = logging.getLogger("modeldebug")
 
@@ -37,7 +37,8 @@ class Contract(ABC, Generic[ConfigT]):
 
 @contextmanager
 def blamed(what: str, name: str, *, source: str | None = None) -> Iterator[None]:
-    """Turn what a component raises into an error that names it; the core's own errors pass.
+    """Turn what a component raises into an error that names it; the core's own errors pass, and those of
+    an allocator.
 
     Args:
         what: what it was asked to do, such as "running the searcher".
@@ -54,9 +55,11 @@ def blamed(what: str, name: str, *, source: str | None = None) -> Iterator[None]
     """
     try:
         yield
-    except (ModelDebugError, torch.OutOfMemoryError, KeyboardInterrupt, GeneratorExit):
+    except (ModelDebugError, KeyboardInterrupt, GeneratorExit):
         raise
     except BaseException as error:  # libraries in other languages raise errors that are no Exception
+        if ran_out_of_memory(error):
+            raise
         log.exception("%s %s failed", what, name)
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         raise PluginError(

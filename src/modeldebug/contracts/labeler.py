@@ -27,6 +27,8 @@ class Labeler(Contract[ConfigT]):
         is_program: True where answers cost no person's time, so that the core may ask about many images.
         folder: where questions and votes may be kept, `labels` in the run's folder; the core sets it, and None stands
             for no run. All labelers of a run share it: requests have ids of their own.
+        batch_size: images that networks are asked about at a time; the core sets it, and None stands for what
+            `batch_size_for` says.
 
     Example::
 
@@ -39,6 +41,7 @@ class Labeler(Contract[ConfigT]):
 
     is_program: bool = False
     folder: Path | None = None
+    batch_size: int | None = None
 
     @final
     def fit(self, data: Splits, context: Context) -> None:

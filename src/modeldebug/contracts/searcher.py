@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, final
 
 import torch
@@ -79,6 +80,12 @@ class Searcher(Contract[ConfigT]):
 
     @abstractmethod
     def _step(self, problem: Problem, state: State) -> tuple[State, Candidates]: ...
+
+    def ahead(self, problem: Problem, state: State) -> Sequence[State]:
+        """The states of steps that are known before they are made, this one's first: of a search whose next steps need
+        nothing of what the steps before them found, so that several workers can do them at once. Each step from one
+        of these must lead to the next one. Empty where steps build on each other."""
+        return ()
 
     def moves(self, state: State) -> dict[str, Tensor]:
         """Of a sampler, what its moves came to so far for each target: `acceptance` (t,) float32, the share that was

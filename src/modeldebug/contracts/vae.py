@@ -49,6 +49,8 @@ class VaeGenerator(Generator[ConfigT]):
     ) -> None:
         """Minimise the binary cross entropy and `beta` times the KL divergence by Adam; the rate falls along a cosine.
 
+        The network multiplies in `context.precision`; the loss and the weights are float32.
+
         Args:
             annealing: optimisation steps over which beta grows from 0.
 
@@ -56,18 +58,21 @@ class VaeGenerator(Generator[ConfigT]):
             PluginError: training diverged.
         """
         network = self.network
+        # bfloat16 convolutions are fastest with channels last; in float32 the layout stays, and so do all bits
+        layout = torch.contiguous_format if context.precision == torch.float32 else torch.channels_last
 
         def loss(x: Tensor, y: Tensor, step: int) -> Tensor:
-            mean, log_variance = network.encode(x, y)
-            noise = torch.randn(mean.shape, generator=context.rng).to(x.device)
-            logits = network.decode(mean + (0.5 * log_variance).exp() * noise, y)
+            with context.autocast():
+                mean, log_variance = (t.float() for t in network.encode(x.contiguous(memory_format=layout), y))
+                noise = torch.randn(mean.shape, generator=context.rng).to(x.device)
+                logits = network.decode(mean + (0.5 * log_variance).exp() * noise, y).float()
             error = nn.functional.binary_cross_entropy_with_logits(logits, x, reduction="sum") / len(x)
             divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum() / len(x)
             anneal = min(1.0, step / annealing) if annealing else 1.0
             return error + anneal * beta * divergence  # nats per image
 
         train_network(
-            network,
+            _laid_out(network, layout),
             loss,
             data,
             optimizer=torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True),
@@ -77,6 +82,7 @@ class VaeGenerator(Generator[ConfigT]):
             what="VAE",
             cosine=True,
         )
+        _laid_out(network, torch.contiguous_format)  # as when its weights are read back: another layout rounds apart
 
     def _encode(self, x: Tensor, condition: Tensor | None) -> Tensor:
         return self.network.encode(x, condition)[0]
@@ -96,3 +102,9 @@ class VaeGenerator(Generator[ConfigT]):
 
     def to(self, device: torch.device) -> None:
         self.network.to(device)
+
+
+def _laid_out(network: nn.Module, layout: torch.memory_format) -> nn.Module:
+    """The network, once its convolutions have their weights in this order in memory."""
+    laid_out: nn.Module = network.to(memory_format=layout)  # type: ignore[call-overload]  # torch does not annotate it
+    return laid_out

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from markupsafe import Markup
 from torch import Tensor
 
+from ..batches import batch_size_for
 from ..judging import JUDGEMENTS, NOT_ASKED
 from ..roles import ROLES
 from .figures import Curve, Mark, latent_map, trade_off
@@ -239,13 +240,21 @@ def components(findings: Findings) -> tuple[Chosen, ...]:
 
 
 def core_settings(findings: Findings) -> tuple[Setting, ...]:
-    """The settings of the engine itself, with their sections."""
-    return tuple(
+    """The settings of the engine itself, with their sections; of the batch size, what the run came to."""
+    found = [
         Setting(f"{section}.{s.name}", s.value, s.source)
         for section in findings.config
         if section not in ROLES
         for s in settings(findings, section)
-    )
+    ]
+    return tuple(replace(s, value=_batch_size(findings)) if s.name == "run.batch_size" else s for s in found)
+
+
+def _batch_size(findings: Findings) -> str:
+    """The number of images in a batch of answers, and whether memory ran out with more."""
+    used = findings.manifest["batch_size"]
+    asked = findings.config["run"]["batch_size"] or batch_size_for(findings.info("data")["shape"])
+    return str(used) if used >= asked else f"{used}, since memory ran out with more"
 
 
 def settings(findings: Findings, section: str) -> tuple[Setting, ...]:

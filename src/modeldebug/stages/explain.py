@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..batches import batch_of
 from ..classifier import Classifier, gradient
 from ..context import Context
 from ..errors import ClassifierError
@@ -64,14 +65,15 @@ def smooth_grad(
     tunnel = NoiseTunnel(Saliency(answer))
     parts = []
     for rows in torch.split(torch.arange(len(x)), classifier.batch_size):
-        found = tunnel.attribute(
-            x[rows].to(classifier.device).requires_grad_(),
-            nt_type="smoothgrad",
-            nt_samples=repeats,
-            nt_samples_batch_size=1,
-            stdevs=noise,
-            target=classes[rows].to(classifier.device),
-            abs=False,  # so that slopes that change their sign with the noise cancel
-        )
-        parts.append(found.detach().cpu().abs().amax(1))
+        with batch_of(classifier.batch_size):
+            found = tunnel.attribute(
+                x[rows].to(classifier.device).requires_grad_(),
+                nt_type="smoothgrad",
+                nt_samples=repeats,
+                nt_samples_batch_size=1,
+                stdevs=noise,
+                target=classes[rows].to(classifier.device),
+                abs=False,  # so that slopes that change their sign with the noise cancel
+            )
+            parts.append(found.detach().cpu().abs().amax(1))
     return torch.cat(parts)

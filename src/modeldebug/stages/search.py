@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, fields
+from collections.abc import Generator, Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from ..context import Context
+from ..context import Context, Here, Workers, in_order
 from ..contracts.searcher import Searcher, State
 from ..contracts.untouched import prints, refuse_touched
 from ..diagnostics import Samples, diagnose, enough
@@ -23,6 +22,7 @@ from ..sections import SearchSection
 from ..store import Saved, prefixed, tensors_of
 from ..types import Candidates, Failures
 from ..words import count, queries
+from .kept import Kept
 
 SAMPLES = "samples"  # before the names of their tensors
 TRACE = "trace"  # the tensor's name
@@ -60,37 +60,40 @@ def search(
     if saved is None:
         nothing = bool(rootless) and not problem.targets
         state, step, found = {"done": True} if nothing else searcher.start(problem, context.rng), 0, 0
-        kept, priority, samples = _no_failures(problem), torch.empty(0), _no_samples(problem)
+        kept, samples = Kept(settings.max_failures, _no_failures(problem), torch.empty(0)), _no_samples(problem)
         trace: list[tuple[int, int, int]] = []
     else:
         state, step, found = saved["state"], saved["step"], saved["found"]  # type: ignore[assignment]
-        kept, priority = Failures(**saved["kept"]), saved["priority"]  # type: ignore[arg-type,assignment]
+        kept = Kept(settings.max_failures, Failures(**saved["kept"]), saved["priority"])  # type: ignore[arg-type]
         samples = Samples(**saved["samples"])  # type: ignore[arg-type]
         problem.meter = Meter(saved["queries"], saved["guide_queries"], saved["failing"])  # type: ignore[arg-type]
         trace, began = saved["trace"], began - float(saved["seconds"])  # type: ignore[arg-type,assignment]
     stopped = "" if saved is None else str(saved["stopped"])
     before = prints({"origins": problem.origins, "test": problem.test})
+    steps = _steps(searcher, problem, context.executor, state, step)
     while not state["done"] and not stopped:
-        state, candidates = searcher.step(problem, state)
-        if problem.targets and len(candidates):
-            samples = Samples.concatenate([samples, _samples(problem, candidates, searcher.name)])
-        failures = problem.judge(candidates, step=step, searcher=searcher.name)
+        taken = next(steps)
+        state, failures = taken.state, taken.failures
+        if taken.samples is not None:
+            samples = Samples.concatenate([samples, taken.samples])
         drawn = torch.rand(len(failures), generator=rng_for(seed, "keep", step))
         found += len(failures)
-        if len(failures):
-            kept, priority = _keep(kept, priority, failures, drawn, settings.max_failures)
+        kept.add(failures, drawn)
         step += 1
+        problem.meter = problem.meter.plus(taken.spent)
         trace.append((problem.meter.queries, problem.meter.guide_queries, found))
         seconds = time.monotonic() - began
-        stopped = _may_stop(problem, samples if len(candidates) else None, settings, seconds)
+        stopped = _may_stop(problem, None if taken.empty else samples, settings, seconds)
         asked = queries(problem.meter.queries, problem.meter.guide_queries if problem.guided else None)
         got = count(len(samples), "sample") if problem.targets else count(found, "failure")
         context.progress(searcher.progress(state), f"{got} in {asked}")
         progress = {"state": state, "step": step, "found": found, "stopped": stopped, **vars(problem.meter)}
         progress |= {"trace": trace, "seconds": seconds}
-        context.checkpoint.save(partial(_search_so_far, progress, kept, priority, samples))
+        context.checkpoint.save(partial(_search_so_far, progress, kept, samples))
+    steps.close()
     refuse_touched(searcher.name, before, prints({"origins": problem.origins, "test": problem.test}))
-    without_origin = int((kept.origin < 0).sum())
+    failures, _ = kept.all()
+    without_origin = int((failures.origin < 0).sum())
     info: dict[str, Any] = {
         "queries": problem.meter.queries,
         "guide_queries": problem.meter.guide_queries if problem.guided else None,
@@ -99,14 +102,14 @@ def search(
         "origins": len(problem.origins),
         "failing": problem.meter.failing,
         "found": found,
-        "failures": len(kept),
-        "distinct_origins": len(set(kept.origin[kept.origin >= 0].tolist())),
+        "failures": len(failures),
+        "distinct_origins": len(set(failures.origin[failures.origin >= 0].tolist())),
         "without_origin": without_origin,
-        "without_code": without_origin if kept.z is None else 0,
+        "without_code": without_origin if failures.z is None else 0,
         "targets": None,
         "warning": ROOTLESS.format(", ".join(rootless)) if rootless else None,
     }
-    tensors = tensors_of(kept) | {TRACE: torch.tensor(trace, dtype=torch.int64).reshape(-1, 3)}
+    tensors = tensors_of(failures) | {TRACE: torch.tensor(trace, dtype=torch.int64).reshape(-1, 3)}
     if not problem.targets:
         return Saved(tensors, info)
     found_out = diagnose(samples, problem.targets, sigma=problem.sigma, moves=searcher.moves(state))
@@ -114,10 +117,52 @@ def search(
     return Saved(tensors | prefixed(SAMPLES, tensors_of(samples)), info)
 
 
-def _search_so_far(
-    progress: dict[str, object], kept: Failures, priority: Tensor, samples: Samples
-) -> dict[str, object]:
-    return {**progress, "kept": tensors_of(kept), "priority": priority, "samples": tensors_of(samples)}
+@dataclass(frozen=True, eq=False)
+class Taken:
+    """What a step came to.
+
+    Attributes:
+        state: after it.
+        failures: what it proposed, where the core judges it to be failures.
+        samples: of a search that pursues targets, all that it proposed.
+        empty: whether it proposed nothing.
+        spent: in it.
+    """
+
+    state: State
+    failures: Failures
+    samples: Samples | None
+    empty: bool
+    spent: Meter
+
+
+def _steps(
+    searcher: Searcher[Any], problem: Problem, workers: Workers, state: State, step: int
+) -> Generator[Taken, None, None]:
+    """Each step in its order; those that the search knows ahead are done side by side where there are workers."""
+    while not state["done"]:
+        ahead = searcher.ahead(problem, state) if workers.width > 1 else ()
+        tasks = list(enumerate(ahead or (state,), start=step))
+        able = workers if ahead else Here()
+        for taken in in_order(able.each(_taken, tasks, (searcher, problem))):
+            state, step = taken.state, step + 1
+            yield taken
+
+
+def _taken(search: tuple[Searcher[Any], Problem], task: tuple[int, State]) -> Taken:
+    """Make a step, and judge what it proposes; here, or in a worker. The meter is left as it was."""
+    (searcher, problem), (step, state) = search, task
+    before, problem.meter = problem.meter, replace(problem.meter)
+    after, candidates = searcher.step(problem, state)
+    samples = _samples(problem, candidates, searcher.name) if problem.targets and len(candidates) else None
+    failures = problem.judge(candidates, step=step, searcher=searcher.name)
+    after_it, problem.meter = problem.meter, before
+    return Taken(after, failures, samples, not len(candidates), after_it.less(before))
+
+
+def _search_so_far(progress: dict[str, object], kept: Kept, samples: Samples) -> dict[str, object]:
+    failures, drawn = kept.all()
+    return {**progress, "kept": tensors_of(failures), "priority": drawn, "samples": tensors_of(samples)}
 
 
 def load_failures(saved: Saved) -> Failures:
@@ -181,12 +226,3 @@ def _no_failures(problem: Problem) -> Failures:
         z=torch.empty(0, problem.latent_size),
         condition=None if problem.origins.condition is None else whole,
     )
-
-
-def _keep(kept: Failures, priority: Tensor, new: Failures, drawn: Tensor, most: int) -> tuple[Failures, Tensor]:
-    together = Failures.concatenate([kept, new]) if len(kept) else new
-    order = torch.cat([priority, drawn]) if len(kept) else drawn
-    if len(order) <= most:
-        return together, order
-    rows = order.argsort(stable=True)[:most].sort().values
-    return together.subset(rows), order[rows]

@@ -24,6 +24,7 @@ from . import (  # noqa: F401  # each registers its checks
     checks_clusterer,
     checks_corrector,
     checks_dataset,
+    checks_executor,
     checks_generator,
     checks_labeler,
     checks_searcher,
@@ -52,6 +53,7 @@ __all__ = [
     "check_clusterer",
     "check_corrector",
     "check_dataset",
+    "check_executor",
     "check_generator",
     "check_labeler",
     "check_preset",
@@ -100,3 +102,8 @@ def check_dataset(what: What, settings: Settings = None, *, only: Collection[str
 def check_classifier(what: What, settings: Settings = None, *, only: Collection[str] | None = None) -> None:
     """Run the classifier checks, or `only` those that are named; the first that fails raises `CheckFailed`."""
     run_checks("classifier", what, settings, only)
+
+
+def check_executor(what: What, settings: Settings = None, *, only: Collection[str] | None = None) -> None:
+    """Run the executor checks, or `only` those that are named; the first that fails raises `CheckFailed`."""
+    run_checks("executor", what, settings, only)

@@ -146,6 +146,29 @@ def resumed_search_equals_straight_run(subject: Subject) -> None:
 
 @rule(
     "searcher",
+    says="steps that a search knows ahead lead to each other: a step from each gives what the straight search gives",
+    why="several workers do them at once, and the result must be that of one after the other",
+    do="return from `ahead` the states of the steps that are left, this one's first, only where no step needs what "
+    "another one finds; ask nothing",
+)
+def steps_ahead_lead_to_each_other(subject: Subject) -> None:
+    straight, problem, searcher = _straight(subject), subject.problem(), subject.make()
+    steps = len(straight.proposed)
+    known = [i for i in range(steps) if searcher.ahead(problem, _saved(straight.states[i]))]
+    require(problem.meter.queries == problem.meter.guide_queries == 0, "a meter that is not at 0")
+    if not known:
+        raise NotApplicable("it knows no steps ahead")
+    for first in {known[0], known[len(known) // 2]}:
+        ahead = searcher.ahead(problem, _saved(straight.states[first]))
+        require(len(ahead) <= steps - first, f"{len(ahead)} steps ahead where there are {steps - first}")
+        for i, state in enumerate(ahead, start=first):
+            after, candidates = subject.make().step(subject.problem(), _saved(state))
+            require(same(candidates, straight.proposed[i]), f"other candidates in step {i}, known ahead in {first}")
+            require(same(after, straight.states[i + 1]), f"another state after step {i}, known ahead in {first}")
+
+
+@rule(
+    "searcher",
     says="the same seed gives the same search, whatever the global generators are",
     why="the same seed must give the same run",
     do="keep a seed, spawn(rng), in the state, and draw from rng_for(seed, step)",

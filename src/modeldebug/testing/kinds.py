@@ -33,7 +33,7 @@ def kind_of(component: Component, settings: Mapping[str, Any] | None = None) -> 
         config = component.config.model_validate(dict(settings or {}))
         try:
             made = type(factory(config, SPEC))
-        except TypeError:  # data sets are made without a description of the data
+        except TypeError:  # data sets and executors are made without a description of the data
             made = type(factory(config))
     found = contract_of(made)
     if found is None:

@@ -22,7 +22,7 @@ from ..types import Origins
 from .problems import ABILITIES, SPEC, KnownProblem, known_guide, known_problem
 
 Factory = Callable[..., Any]
-"""Makes a component: called with the `DataSpec` of the known problem, for a data set with nothing."""
+"""Makes a component: called with the `DataSpec` of the known problem, for a data set or an executor with nothing."""
 
 
 class CheckFailed(AssertionError):  # noqa: N818  # the name that a test's reader looks for
@@ -111,7 +111,7 @@ class Subject:
 
     def make(self, *, seed: int = 0) -> Any:
         """A new instance; as in a run, the global generators are seeded around its making."""
-        arguments = () if self.kind == "dataset" else (SPEC,)
+        arguments = () if self.kind in ("dataset", "executor") else (SPEC,)
         with isolated_global_rng(seed):
             if isinstance(self._what, Component):
                 made = self._what.make(self._what.config.model_validate(self.settings), *arguments)

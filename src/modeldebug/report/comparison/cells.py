@@ -17,6 +17,7 @@ _ONLY_OF_CELLS = {
     "drift": "drift",
     "abstained": "abstained",
     "without_origin": "from no image",
+    "distinct_counted": "counted",
     "steps": "steps",
     "stopped": "ended",
 }

@@ -21,7 +21,7 @@ class Outcome:
 
     headline: str
     lead: tuple[str, ...]
-    failed: tuple[tuple[str, str], ...]  # which run, and why
+    failed: tuple[tuple[str, str], ...]  # which run, and why it did not end
     warnings: tuple[str, ...]
     cautions: tuple[str, ...]
     tiles: tuple[tuple[str, str, str], ...]
@@ -32,7 +32,10 @@ def outcome(results: Results) -> Outcome:
     return Outcome(
         headline=headline(results),
         lead=tuple(sentence for sentence in (_compared(results), against_baseline(results)) if sentence),
-        failed=tuple((f"{cell['name']}, seed {cell['seed']}", cell["error"]) for cell in results["failed"]),
+        failed=tuple(
+            [(f"{cell['name']}, seed {cell['seed']}", cell["error"]) for cell in results["failed"]]
+            + [(wait["run"], wait["what"]) for wait in results.get("waiting", ())]
+        ),
         warnings=tuple(results["warnings"]),
         cautions=tuple(cautions(results)),
         tiles=_tiles(results),
@@ -111,7 +114,7 @@ def _compared(results: Results) -> str:
 
 def _tiles(results: Results) -> tuple[tuple[str, str, str], ...]:
     settings, shared, cells = results["settings"], results["shared"], results["cells"]
-    own = cells if searches(results) else [cell for cell in cells if cell["name"] == cells[0]["name"]]
+    own = cells if searches(results) or not cells else [cell for cell in cells if cell["name"] == cells[0]["name"]]
     asked = sum(cell["asked"] for cell in own)
     varied = "everything, models too" if settings["retrain"] else "the search and what follows"
     return (

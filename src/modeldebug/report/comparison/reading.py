@@ -97,20 +97,43 @@ def cautions(results: Results) -> Sequence[str]:
     return found
 
 
-UNEQUAL = 0.9  # of the queries of whoever spent most: with fewer, counts are not at equal spending
+UNEQUAL = 0.9  # of the queries of whoever spent more: with fewer, the two did not spend the same
 
 
 def _unequal(results: Results) -> list[str]:
-    """What makes counts of distinct failures unlike: who spent much less, and whose failures are of no image."""
+    """What makes counts of distinct failures unlike: who spent what, and whose failures are of no image."""
     spent = {row["name"]: row["queries"]["mean"] or 0 for row in results["rows"]}
+    at = results.get("counted_at")  # comparisons of earlier versions do not say
+    found = _at_different(results, spent) if at is None else _at_one(results, spent, at)
+    alone = {cell["name"] for cell in results["cells"] if cell["without_origin"] and not cell["distinct_origins"]}
+    return found + [
+        f"Failures of {name} come from no training image: each counts as distinct." for name in sorted(alone)
+    ]
+
+
+def _at_one(results: Results, spent: Mapping[str, float], at: float) -> list[str]:
+    """At how many queries distinct failures are counted, where not everybody spent that."""
+    baseline, found = results["baseline"], []
+    if any(at < UNEQUAL * queries for queries in spent.values()):
+        shortest = dict.fromkeys(cell["name"] for cell in results["cells"] if cell["queries"] == at)
+        found.append(
+            f"Distinct failures are counted at {at:,} queries, which is all that {' and '.join(shortest)} spent: what "
+            "others found later is in the curves and in all other figures"
+            + (f", and counts where each is held against {baseline}." if baseline is not None else ".")
+        )
+    if baseline is not None and spent[baseline] < UNEQUAL * at:
+        found.append(
+            f"The baseline, {baseline}, ended after {spent[baseline]:,.0f} queries, and is counted there: its rate is "
+            "not to be held against those of the others."
+        )
+    return found
+
+
+def _at_different(results: Results, spent: Mapping[str, float]) -> list[str]:
     most = max(spent.values(), default=0)
-    found = [
+    return [
         f"{name} spent {queries:,.0f} queries on average, where others spent up to {most:,.0f}: its number of failures "
         "is held against theirs at unequal spending. The curves show all at equal spending."
         for name, queries in spent.items()
         if queries < UNEQUAL * most and name != results["baseline"]
-    ]
-    alone = {cell["name"] for cell in results["cells"] if cell["without_origin"] and not cell["distinct_origins"]}
-    return found + [
-        f"Failures of {name} come from no training image: each counts as distinct." for name in sorted(alone)
     ]

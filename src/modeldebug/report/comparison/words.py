@@ -6,9 +6,10 @@ classifier is wrong.
 
 What searchers and generators are compared by:
 
-- `distinct`: training images with a genuine failure, of a run on average; entrants are held against the baseline by it.
-- `distinct_per_1k`: training images with a genuine failure, per 1,000 queries. A failure that comes from no training
-  image counts as an image of its own.
+- `distinct`: training images with a genuine failure, of a run on average, within as many queries as all entrants spent
+  (`counted_at`); entrants are held against the baseline by it. A failure that comes from no training image counts as an
+  image of its own.
+- `distinct_per_1k`: the same, per 1,000 of these queries.
 - `genuine_per_1k`, `failures_per_1k`: genuine failures, and all, judged or not, per 1,000 queries.
 - `genuine_per_second`: genuine failures per second of the search.
 - `genuine_share`, `third_class_share`, `drift_share`, `abstained_share`: shares of the judged failures, by judgement.
@@ -75,8 +76,8 @@ METRICS: Mapping[str, Metric] = {
     for metric in (
         Metric(
             "distinct_per_1k", "distinct failures per 1,000 queries", "distinct/1k",
-            "Training images with a genuine failure, per 1,000 queries. It falls as a search goes on and comes back to "
-            "the same images, so entrants that end early look better by it: the curves compare at equal spending.",
+            "Distinct failures per 1,000 of the queries at which they are counted, which are the same for all. The "
+            "rate falls as a search goes on and comes back to the same images.",
         ),
         Metric(
             "genuine_share", "genuine", "genuine",
@@ -120,7 +121,8 @@ METRICS: Mapping[str, Metric] = {
         ),
         Metric(
             "distinct", "distinct failures", "distinct",
-            "Training images with a genuine failure, on average over the runs: what entrants find at the same budget.",
+            "Training images with a genuine failure, on average over the runs, counted at the queries that all "
+            "entrants spent; where the budget was a time, at what each of them spent in it.",
         ),
         Metric("classes", "classes", "classes", "Expected classes among the genuine failures."),
         Metric("pairs", "pairs of classes", "pairs", "Pairs of expected and predicted class among genuine failures."),
@@ -133,7 +135,11 @@ METRICS: Mapping[str, Metric] = {
         Metric("queries", "queries spent", "queries", "Images that the classifier was asked about."),
         Metric("guide_queries", "queries of the guide", "guide", "Images that the guide was asked about."),
         Metric("seconds", "time of the search", "time", "How long the search took.", "seconds"),
-        Metric("memory_mb", "memory", "memory", "By how much the process grew at its largest.", "megabytes"),
+        Metric(
+            "memory_mb", "memory", "memory",
+            "By how much the process grew in the time given here, at its largest, beyond what it held before.",
+            "megabytes",
+        ),
         Metric(
             "classifier_on_reconstructions", "classifier on reconstructions", "classifier",
             "Share of the generator's unperturbed reconstructions that the classifier gets right.", "share",

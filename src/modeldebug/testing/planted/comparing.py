@@ -14,8 +14,9 @@ from ...comparison.comparing import open_comparison, opened_folder, work_on
 from ...comparison.intervals import interval, mean_over_seeds
 from ...comparison.plan import Request
 from ...config import Layer, merge
-from ...errors import ConfigError, PluginError, RunFolderError
+from ...errors import ConfigError, PluginError, RunFolderError, WaitingForPeople
 from ...events import Listener
+from ...words import count
 from .scoring import Score, score, totals
 from .suite import SUITE_VERSION, Base, Case, suite
 
@@ -31,7 +32,7 @@ def work_on_cases(
     base: Base,
     out: str | Path,
     *,
-    workers: int = 1,
+    workers: int | None = None,
     trust: bool = False,
     listeners: Sequence[Listener] = (),
 ) -> dict[str, Any]:
@@ -45,6 +46,7 @@ def work_on_cases(
 
     Raises:
         ConfigError: data or a classifier are given.
+        WaitingForPeople: cells of some cases wait; nothing is scored until all cases are done.
         ModelDebugError: as `modeldebug.compare`.
 
     Returns:
@@ -58,6 +60,7 @@ def work_on_cases(
     )
     scores: dict[tuple[str, int], list[Score]] = {}
     failed: list[PluginError] = []
+    waiting: list[WaitingForPeople] = []
     for case in (case for case in suite() if case.base == base):
         own = _on_case(request, case, root)
         with opened_folder(own, folder / case.name) as store:
@@ -65,11 +68,16 @@ def work_on_cases(
                 work_on(store, workers=workers, trust=trust, listeners=listeners)
             except PluginError as error:  # of some cells; the others are in the table
                 failed.append(error)
+            except WaitingForPeople as wait:
+                waiting.append(wait)
+                continue
         done = open_comparison(folder / case.name)
         slugs = {entrant.name: entrant.slug for entrant in own.entrants}
         for cell in done.cells:
             path = folder / case.name / "cells" / slugs[cell["name"]] / f"seed-{cell['seed']}"
             scores.setdefault((cell["name"], cell["seed"]), []).append(score(path, case))
+    if waiting:
+        raise _wait(waiting)
     found = {
         "kind": "planted",
         "suite": SUITE_VERSION,
@@ -82,6 +90,12 @@ def work_on_cases(
     if failed:
         raise failed[0]
     return found
+
+
+def _wait(cases: Sequence[WaitingForPeople]) -> WaitingForPeople:
+    told = [case.fix for case in cases if case.fix is not None] + ["then: the same command again"]
+    what = f"people are waited for in {count(len(cases), 'case')}"
+    return WaitingForPeople(what, fix=("\n" + " " * 12).join(told), plugin=cases[0].plugin)
 
 
 def _on_case(request: Request, case: Case, root: str | None) -> Request:
