@@ -1,9 +1,10 @@
 """A preset on scikit-learn's digits, over several seeds: what it finds, and what correcting it costs.
 
-    python benchmarks/digits.py [--preset defuse-conditional] [--seeds 5] [--first 0] [--quick] [--json FILE]
+    python benchmarks/digits.py [--preset defuse-conditional] [--seeds 5] [--first 0] [--workers 2] [--json FILE]
 
 Prints a row for each seed, and means with 95 % intervals (Student's t over seeds). The run folders are temporary
-unless `--keep` names a folder for them. `--quick` runs one seed of the preset `tiny`: the same code in seconds.
+unless `--keep` names a folder for them. `seconds` is the whole run, workers' start included. `--quick` runs one seed
+of the preset `tiny`: the same code in seconds.
 """
 
 from __future__ import annotations
@@ -38,10 +39,10 @@ COLUMNS = {
 T95 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 
 
-def row(seed: int, preset: str, out: Path) -> dict[str, Any]:
+def row(seed: int, preset: str, out: Path, workers: int | None) -> dict[str, Any]:
     """One run's figures; None for what was not measured."""
     began = time.monotonic()
-    run = modeldebug.run(preset=preset, settings={"run": {"seed": seed}}, out=out)
+    run = modeldebug.run(preset=preset, settings={"run": {"seed": seed}}, out=out, workers=workers)
     seconds = time.monotonic() - began
     r: dict[str, Any] = run.results
     failures = r["search"]["failures"]
@@ -87,6 +88,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=("defuse", "defuse-conditional"), default="defuse")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--workers", type=int, help="processes that do side by side what can be")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path)
@@ -96,7 +98,7 @@ def main() -> None:
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         for seed in range(args.first, args.first + seeds):
-            rows.append(row(seed, preset, (args.keep or Path(folder)) / f"seed-{seed}"))
+            rows.append(row(seed, preset, (args.keep or Path(folder)) / f"seed-{seed}", args.workers))
             cells = ("-" if v is None else f"{v:.4g}" for v in rows[-1].values())
             aligned = (f"{cell:>{len(title)}}" for cell, title in zip(cells, COLUMNS.values(), strict=True))
             print(f"{seed:>4}  " + "  ".join(aligned), flush=True)

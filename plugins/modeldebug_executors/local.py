@@ -19,7 +19,7 @@ from modeldebug import Executor, InputError
 
 from .sending import packed
 from .settings import LocalConfig
-from .worker import from_file
+from .worker import from_file, ready
 
 AT_ONCE = 2  # tasks given to a worker: the next one lies ready when it is done with the first
 MOMENT = 0.001  # seconds
@@ -29,31 +29,39 @@ log = logging.getLogger("modeldebug")
 
 @dataclass
 class Worker:
-    """One process, begun afresh (never forked) when it is first needed, and anew when it has ended.
+    """One process, begun afresh (never forked), and anew when it has ended.
 
     Attributes:
         threads: its share of the processors.
         tasks: that it has.
+        first: its getting ready.
     """
 
     threads: int
     tasks: dict[Future[Any], int] = field(default_factory=dict)
     pool: Any = None
+    first: Future[None] | None = None
 
-    def take(self, path: Path, i: int, task: Any) -> None:
-        """Give it a task."""
+    def begin(self) -> None:
+        """Begin the process, if that is not done yet."""
         if self.pool is None:
             limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(self.threads))
             self.pool = ProcessPoolExecutor(max_workers=1, env=limits)
+            self.first = self.pool.submit(ready)
+
+    def take(self, path: Path, i: int, task: Any) -> None:
+        """Give it a task."""
+        self.begin()
         self.tasks[self.pool.submit(from_file, str(path), task)] = i
 
     def leave(self) -> None:
         """End the process, whatever it is at."""
         if self.pool is not None:
-            while not all(future.running() or future.done() for future in self.tasks):
+            given = [*self.tasks, *([] if self.first is None else [self.first])]
+            while not all(future.running() or future.done() for future in given):
                 time.sleep(MOMENT)  # loky's thread falls over a task that it has not passed on when the pool is ended
             self.pool.shutdown(wait=True, kill_workers=True)
-        self.pool, self.tasks = None, {}
+        self.pool, self.tasks, self.first = None, {}, None
 
 
 class Local(Executor[LocalConfig]):
@@ -128,6 +136,11 @@ class Local(Executor[LocalConfig]):
             )
         worker.leave()
         waiting.extendleft(reversed(unfinished))
+
+    def open(self) -> None:
+        if self.width > 1:
+            for worker in self._workers:
+                worker.begin()
 
     def close(self) -> None:
         for worker in self._workers:

@@ -21,6 +21,11 @@ _held: dict[str, Any] = {}  # what the tasks at hand share, by the name that it 
 _alone = Lock()  # how many threads torch computes with is the process's, not the task's
 
 
+def ready() -> None:
+    """Import what every task needs, so that the first one need not wait for it."""
+    from modeldebug import Problem, train_network  # noqa: F401  # and torch
+
+
 def from_file(path: str, task: Any) -> Any:
     """The result of a task, whose work and shared part are in a file of the parent's."""
     work, shared = _shared(path, Path(path).read_bytes)

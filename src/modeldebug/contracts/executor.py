@@ -82,6 +82,10 @@ class Executor(ABC, Generic[ConfigT]):
     @abstractmethod
     def _each(self, work: Work, tasks: Sequence[Any], shared: Any) -> Generator[tuple[int, Any], None, None]: ...
 
+    def open(self) -> None:
+        """The run begins: workers may get ready while it does what they cannot help with. It is not waited for."""
+        return
+
     def close(self) -> None:
         """Let the workers go. They are not asked again."""
         return
