@@ -1,11 +1,12 @@
 """What a search of many images on many machines would cost: a simulation on paper, from what is measured here.
 
-    OMP_NUM_THREADS=1 python benchmarks/many_machines.py --root DIR [--images 10000000] [--workers 100] [--json FILE]
+    OMP_NUM_THREADS=1 python benchmarks/many_machines.py --run RUN [--images 10000000] [--workers 100] [--json FILE]
 
-Measured, with the models of `throughput.py`: the seconds of a block (one step of the search, as a worker does it), the
-bytes of a task and of its result, the seconds that the run itself spends on a block (reading the result, and keeping
-failures when as many are kept as may be), and the bytes that every worker is sent once. From Dask's documentation:
-a scheduler spends about a millisecond on a task. The network is taken to carry `--network` megabytes a second.
+Measured, with the models of a run (without `--run`, of one that was hardly taught, and fails far too often): the
+seconds of a block (one step of the search, as a worker does it), the bytes of a task and of its result, the seconds
+that the run itself spends on a block (reading the result, and keeping failures when as many are kept as may be), and
+the bytes that every worker is sent once. From Dask's documentation: a scheduler spends about a millisecond on a task.
+The network is taken to carry `--network` megabytes a second.
 
 Everything else follows by multiplication: workers, run, scheduler and network work side by side, so that the slowest of
 the four decides. Nothing is said of the stages before the search, which one machine does.
@@ -42,10 +43,12 @@ def measured(found: Models) -> dict[str, float]:
     searcher = make(found.config, "searcher", found.classifier.spec)
     problem = Problem(found.generator, found.classifier, found.origins, batch_size=found.classifier.batch_size)
     ahead = searcher.ahead(problem, searcher.start(problem, rng_for(0)))[: BLOCKS + 1]
+    if len(ahead) < 2:
+        raise SystemExit("this searcher does not know its steps ahead from the beginning: nothing is done side by side")
     seconds, results = [], []
     for task in enumerate(ahead):
         began = time.perf_counter()
-        taken = _taken((searcher, problem), task)
+        taken = _taken((searcher, problem, 0), task)
         seconds.append(time.perf_counter() - began)
         results.append(pickle.dumps(taken))
     own = [len(found.origins.z[0]) * 4 + 16 if found.origins.z is not None else 16]
@@ -91,6 +94,7 @@ def simulated(block: dict[str, float], images: int, workers: int, network: float
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, help="the folder of MNIST's files; downloaded if not given")
+    parser.add_argument("--run", type=Path)
     parser.add_argument("--preset", default="defuse-mnist")
     parser.add_argument("--images", type=int, default=10_000_000)
     parser.add_argument("--workers", type=int, default=100)

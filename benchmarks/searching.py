@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from modeldebug.stages.encode import load_origins
 from modeldebug.stages.search import search
 from modeldebug.store import RunStore, Saved
 
+MOST = 8192  # training images that are searched from
 BATCHES = (32, 64, 128, 256, 512)
-SHORT: Settings = {  # models that were hardly taught are as fast as others, and fail often enough
+SHORT: Settings = {  # models that were hardly taught are as fast as others, and fail far more often
     "dataset": {"limit": 16_000},
     "classifier": {"epochs": 1},
     "generator": {"epochs": 2},
@@ -45,17 +46,23 @@ class Models:
     origins: Origins
 
     @staticmethod
-    def of(preset: str, settings: Settings, folder: Path) -> Models:
-        """Those of a run until the images are encoded."""
-        run = modeldebug.run(preset=preset, settings=settings, out=folder, until="origins")
-        store = RunStore.open(run.path)
-        _, config = restore_config(store)
+    def made(preset: str, settings: Settings, folder: Path) -> Models:
+        """Those of a new run, until the images are encoded."""
+        return Models.of(modeldebug.run(preset=preset, settings=settings, out=folder, until="origins").path)
+
+    @staticmethod
+    def of(run: Path) -> Models:
+        """Those of a run that has come so far, with two workers as the executor."""
+        store = RunStore.open(run)
+        _, config = restore_config(store, workers=2)
         prepared = prepare(config, aims=run_targets)
         classifier = prepared.classifier.copy(store.load_stage("classifier").tensors)
         generator = make(config, "generator", prepared.splits.spec)
         generator.load_state_dict(store.load_stage("generator").tensors)
         classifier.module.eval()
-        return Models(config, generator, classifier, load_origins(store.load_stage("origins")))
+        origins = load_origins(store.load_stage("origins"))
+        few = {k: v[:MOST] for k, v in vars(origins).items() if isinstance(v, Tensor)}
+        return Models(config, generator, classifier, replace(origins, **few))
 
     def searched(self, executor: Workers) -> tuple[float, Saved]:
         """Images judged in a second by a search stage, and what it found."""

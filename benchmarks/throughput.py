@@ -13,8 +13,9 @@ epochs than the preset's, as in the second command, give the same speeds, but no
 stays on a plateau, where no image is told from another by its code, and chance decides for how many hundred steps.
 Seconds of the processor stand beside those of the clock: other work on the machine disturbs them less.
 
-`search` runs the search stage of the preset on models that were hardly taught, and beside it a bare loop of decoding
-and classifying with the same models, at several batch sizes: `search_over_raw` is the ratio to the fastest of these.
+`search` runs the search stage of the preset on models that were hardly taught, or on those of `--run`, and beside it a
+bare loop of decoding and classifying with the same models, at several batch sizes: `search_over_raw` is the ratio to
+the fastest of these.
 `workers` runs the same stage alone and with two worker processes, one thread each: `two_workers_speedup`. That both
 find the same bytes is asserted.
 
@@ -174,11 +175,12 @@ def vae(args: argparse.Namespace) -> Part:
 
 
 def models(args: argparse.Namespace, folder: str) -> Models:
-    """The models of a search, and two workers as the executor."""
+    """The models of a search: of a run that is there, or of a new one."""
+    if args.run is not None:
+        return Models.of(args.run)
     data = {"dataset": {"root": str(args.root)}} if args.root else {}
-    two = {"executor": {"use": "executors:local", "workers": 2}}
     asked = [assignment(text) for text in args.assignments]
-    return Models.of(args.preset, merged(SHORT, QUICK if args.quick else {}, data, two, *asked), Path(folder) / "run")
+    return Models.made(args.preset, merged(SHORT, QUICK if args.quick else {}, data, *asked), Path(folder) / "run")
 
 
 def searching(args: argparse.Namespace) -> Part:
@@ -201,6 +203,7 @@ def main() -> None:
     parser.add_argument("--part", dest="parts", action="append", choices=PARTS, help="and no others; all if not given")
     parser.add_argument("--preset", choices=PRESETS, default="defuse-mnist")
     parser.add_argument("--root", type=Path, help="the folder of the IDX files; downloaded if not given")
+    parser.add_argument("--run", type=Path, help="a run whose models search, instead of some that are hardly taught")
     parser.add_argument("--precision", choices=("auto", "bfloat16", "float32"), default="auto")
     parser.add_argument("--repeats", type=int, help="3 if not given; with --quick 1")
     parser.add_argument("--seed", type=int, default=0, help="of the first repeat")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 NAME = "executors:dask"
 START = "dask worker {} --nthreads 1 --nworkers 4"
-WITHOUT = "--executor none does without"
+WITHOUT = "--executor none does without (modeldebug resume: --workers 1)"
 
 
 def connected(config: DaskConfig) -> Client:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 import tempfile
 import time
+import warnings
 from collections import Counter, deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -25,6 +27,8 @@ AT_ONCE = 2  # tasks given to a worker: the next one lies ready when it is done 
 MOMENT = 0.001  # seconds
 TRIES = 3  # of a task whose worker ends
 log = logging.getLogger("modeldebug")
+# loky replaces a worker whose memory has grown between two tasks: nothing is lost, and nobody need be told
+warnings.filterwarnings("ignore", message="A worker stopped while some jobs", category=UserWarning)
 
 
 @dataclass
@@ -47,7 +51,7 @@ class Worker:
         if self.pool is None:
             limits = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), str(self.threads))
             self.pool = ProcessPoolExecutor(max_workers=1, env=limits)
-            self.first = self.pool.submit(ready)
+            self.first = self.pool.submit(ready, os.getpid())
 
     def take(self, path: Path, i: int, task: Any) -> None:
         """Give it a task."""
@@ -105,7 +109,7 @@ class Local(Executor[LocalConfig]):
             for load in range(AT_ONCE):
                 for worker in workers:
                     if waiting and len(worker.tasks) == load:
-                        self._give(worker, path, waiting, tasks)
+                        self._give(worker, path, waiting, lost, tasks)
             wait([future for worker in workers for future in worker.tasks], return_when=FIRST_COMPLETED)
             for worker in workers:
                 for future in [future for future in worker.tasks if future.done()]:
@@ -114,13 +118,16 @@ class Local(Executor[LocalConfig]):
                         break
                     yield worker.tasks.pop(future), future.result()
 
-    def _give(self, worker: Worker, path: Path, waiting: deque[int], tasks: Sequence[Any]) -> None:
+    def _give(self, worker: Worker, path: Path, waiting: deque[int], lost: Counter[int], tasks: Sequence[Any]) -> None:
         i = waiting.popleft()
         try:
             worker.take(path, i, tasks[i])
-        except BrokenProcessPool:  # it ended while it had nothing to do
+        except BrokenProcessPool:  # it ended while nobody looked
             waiting.appendleft(i)
-            worker.leave()
+            if worker.tasks:
+                self._mourn(worker, waiting, lost)
+            else:
+                worker.leave()
 
     def _mourn(self, worker: Worker, waiting: deque[int], lost: Counter[int]) -> None:
         """A worker has ended: what it had not finished is done again, the first of it being the suspect."""

@@ -25,6 +25,6 @@ def packed(work: Any, shared: Any) -> bytes:
             "what workers need cannot be sent to them",
             got=f"{type(error).__name__}: {error}",
             expected="models and settings that can be pickled",
-            fix="--workers 1",
+            fix="--executor none, or --workers 1",
         ) from error
     return sent

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import platform
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from typing import Any
 
 import cloudpickle
 
-from modeldebug import ConfigError, ModelDebugError
+from modeldebug import ConfigError, ModelDebugError, PluginError
 
 DECIDING = ("modeldebug", "torch", "numpy", "scikit-learn", "cloudpickle")  # what decides a task's bits, and its pickle
 Versions = dict[str, str]
@@ -21,15 +23,38 @@ _held: dict[str, Any] = {}  # what the tasks at hand share, by the name that it 
 _alone = Lock()  # how many threads torch computes with is the process's, not the task's
 
 
-def ready() -> None:
-    """Import what every task needs, so that the first one need not wait for it."""
+def ready(parent: int) -> None:
+    """Import what every task needs, so that the first one need not wait for it; and end when the parent process has."""
+    Thread(target=_end_with, args=(parent,), daemon=True).start()
     from modeldebug import Problem, train_network  # noqa: F401  # and torch
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)  # killed, so that it could not end its workers
 
 
 def from_file(path: str, task: Any) -> Any:
     """The result of a task, whose work and shared part are in a file of the parent's."""
     work, shared = _shared(path, Path(path).read_bytes)
-    return work(shared, task)
+    try:
+        return work(shared, task)
+    except Exception as error:
+        raise sendable(error) from None
+
+
+def sendable(error: Exception) -> Exception:
+    """The same error where it can be pickled, else one that says what it said: Python cannot make any error again.
+
+    >>> sendable(KeyError("x"))
+    KeyError('x')
+    """
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return PluginError(f"a task raised {type(error).__name__}: {error}")
+    return error
 
 
 def _shared(name: str, read: Callable[[], bytes]) -> Any:
@@ -62,8 +87,11 @@ def from_bytes(sent: bytes, name: str, expected: Versions, task: bytes) -> bytes
                 refuse_others(versions(), expected, where="a worker")
             work, shared = _shared(name, lambda: sent)
             result = work(shared, pickle.loads(task))
-        except ModelDebugError as error:
-            result = Raised(error)
+        except Exception as error:
+            told = sendable(error)
+            if not isinstance(told, ModelDebugError):
+                raise
+            result = Raised(told)
         answer: bytes = cloudpickle.dumps(result)
         return answer
 

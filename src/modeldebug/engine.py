@@ -80,7 +80,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
         lambda context: judges.fit_labeler(moved(labeler, device), splits, context, agreement=core.regions.agreement),
         roles=("labeler",),
         after=("data",),
-        facts={"agreement": str(core.regions.agreement), **given},
+        facts={"agreement": str(core.regions.agreement), **_asked_in(session), **given},
     )
     labeler.load_state_dict(learned.tensors)
     moved(labeler, device)
@@ -258,13 +258,18 @@ def _auditors(session: Session, splits: Splits, taken: Mapping[str, str], batch_
             roles=(role,),
             sections=("audit",),
             after=("data",),
-            facts=given,
+            facts={**_asked_in(session), **given},
         )
         if fitted.info["warning"]:
             session.emit("warning", role, fitted.info["warning"])
         labeler.load_state_dict(fitted.tensors)
         found[role] = audit.Auditor(moved(labeler, session.device), fitted.info["threshold"])
     return found
+
+
+def _asked_in(session: Session) -> dict[str, str]:
+    """What judges are asked in batches of, which decides their last bits."""
+    return {"batch_size": str(session.asked.core.run.batch_size)}
 
 
 def _guide(session: Session, prepared: Prepared) -> Classifier | None:

@@ -107,6 +107,13 @@ class WaitingForPeople(ModelDebugError):  # noqa: N818  # no error: the run goes
         super().__init__(what, fix=fix, plugin=plugin)
         self.ready = ready
 
+    def __reduce__(self) -> tuple[Callable[[str, str, str | None], WaitingForPeople], tuple[str, str, str | None]]:
+        return _waiting, (self.what, self.fix or "", self.plugin)  # workers send it to the process that they work for
+
+
+def _waiting(what: str, fix: str, plugin: str | None) -> WaitingForPeople:
+    return WaitingForPeople(what, fix=fix, plugin=plugin)
+
 
 def ran_out_of_memory(error: BaseException) -> bool:
     """Whether an allocator raised it: torch's on a GPU, torch's on the processor, or NumPy's. By name and message: that

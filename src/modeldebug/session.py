@@ -341,15 +341,16 @@ def thread_count(asked: int | None, spec: DataSpec) -> int | None:
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """Compute with so many threads inside, and with numbers below 10^-38 taken for 0; as before outside.
+    """Compute with so many threads inside, and with one of them, take numbers below 10^-38 for 0; as before outside.
 
     Such numbers (denormal ones) stand in the averages of Adam for weights that have no gradient any more. They change
-    no weight, but processors take a hundred times as long for each.
+    no weight, but processors take a hundred times as long for each. The flag is a thread's own, and those of a pool do
+    not get it: with several threads it is left as it is.
     """
     before, flushed = torch.get_num_threads(), _flushes()
     with threadpool_limits(limits=count):
         torch.set_num_threads(count or before)
-        torch.set_flush_denormal(True)
+        torch.set_flush_denormal(flushed or torch.get_num_threads() == 1)
         try:
             yield
         finally:

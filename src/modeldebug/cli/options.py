@@ -119,7 +119,7 @@ workers_option = click.option(
     "--workers",
     type=click.IntRange(1),
     metavar="N",
-    help="Processes that do side by side what can be: --executor local --set executor.workers=N.  [default: 1]",
+    help="Processes that do side by side what can be: --executor local --set executor.workers=N.",
 )
 output_options = (
     click.option("--quiet", is_flag=True, help="No progress: only warnings and the result."),

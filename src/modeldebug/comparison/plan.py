@@ -110,6 +110,7 @@ class Request:
         entrants.sort(key=lambda entrant: entrant.name == self.baseline)  # which is the last row
         return replace(
             self,
+            layers=(*_of_executor(self.layers, False), *_of_executor(other.layers, True)),
             plugins=tuple(dict.fromkeys((*self.plugins, *other.plugins))),
             entrants=tuple(entrants),
             seeds=tuple(sorted({*self.seeds, *other.seeds})),
@@ -125,6 +126,15 @@ class Request:
             **{f"{s}.{name}": v for s, given in merged.items() if s != "executor" for name, v in given.items()},
             "budget of the preset": scales[-1] if scales else None,
         }
+
+
+def _of_executor(layers: Sequence[Layer], chosen: bool) -> list[Layer]:
+    """The layers without their choice of an executor, or that alone: who does the runs is said anew each time."""
+    parts = [
+        (layer, {name: given for name, given in layer.settings.items() if (name == "executor") == chosen})
+        for layer in layers
+    ]
+    return [replace(layer, settings=settings) for layer, settings in parts if settings or not chosen]
 
 
 @dataclass(frozen=True, eq=False)

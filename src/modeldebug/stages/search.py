@@ -17,7 +17,7 @@ from ..diagnostics import Samples, diagnose, enough
 from ..errors import PluginError
 from ..problem import Problem
 from ..queries import Meter
-from ..rng import rng_for
+from ..rng import derive_seed, isolated_global_rng, rng_for
 from ..sections import SearchSection
 from ..store import Saved, prefixed, tensors_of
 from ..types import Candidates, Failures
@@ -70,7 +70,7 @@ def search(
         trace, began = saved["trace"], began - float(saved["seconds"])  # type: ignore[arg-type,assignment]
     stopped = "" if saved is None else str(saved["stopped"])
     before = prints({"origins": problem.origins, "test": problem.test})
-    steps = _steps(searcher, problem, context.executor, state, step)
+    steps = _steps(searcher, problem, context.executor, state, step, seed)
     while not state["done"] and not stopped:
         taken = next(steps)
         state, failures = taken.state, taken.failures
@@ -137,25 +137,27 @@ class Taken:
 
 
 def _steps(
-    searcher: Searcher[Any], problem: Problem, workers: Workers, state: State, step: int
+    searcher: Searcher[Any], problem: Problem, workers: Workers, state: State, step: int, seed: int
 ) -> Generator[Taken, None, None]:
     """Each step in its order; those that the search knows ahead are done side by side where there are workers."""
     while not state["done"]:
         ahead = searcher.ahead(problem, state) if workers.width > 1 else ()
         tasks = list(enumerate(ahead or (state,), start=step))
         able = workers if ahead else Here()
-        for taken in in_order(able.each(_taken, tasks, (searcher, problem))):
+        for taken in in_order(able.each(_taken, tasks, (searcher, problem, seed))):
             state, step = taken.state, step + 1
             yield taken
 
 
-def _taken(search: tuple[Searcher[Any], Problem], task: tuple[int, State]) -> Taken:
-    """Make a step, and judge what it proposes; here, or in a worker. The meter is left as it was."""
-    (searcher, problem), (step, state) = search, task
+def _taken(search: tuple[Searcher[Any], Problem, int], task: tuple[int, State]) -> Taken:
+    """Make a step, and judge what it proposes; here, or in a worker. The meter is left as it was. Networks that draw
+    from global generators find them in the same state wherever that is."""
+    (searcher, problem, seed), (step, state) = search, task
     before, problem.meter = problem.meter, replace(problem.meter)
-    after, candidates = searcher.step(problem, state)
-    samples = _samples(problem, candidates, searcher.name) if problem.targets and len(candidates) else None
-    failures = problem.judge(candidates, step=step, searcher=searcher.name)
+    with isolated_global_rng(derive_seed(seed, "step", step)):
+        after, candidates = searcher.step(problem, state)
+        samples = _samples(problem, candidates, searcher.name) if problem.targets and len(candidates) else None
+        failures = problem.judge(candidates, step=step, searcher=searcher.name)
     after_it, problem.meter = problem.meter, before
     return Taken(after, failures, samples, not len(candidates), after_it.less(before))
 

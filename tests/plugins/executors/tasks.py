@@ -40,6 +40,15 @@ def process_at(folder: Path, task: int) -> int:
     return int(last.read_text())
 
 
+class Odd(Exception):  # noqa: N818  # Python's default makes it again with one argument, which it refuses
+    def __init__(self, code: int, why: str) -> None:
+        super().__init__(f"{code}, {why}")
+
+
+def odd(shared: None, task: int) -> None:
+    raise Odd(7, "for a reason")
+
+
 def squared(shared: int, task: int) -> tuple[int, int]:
     """With the process that it was done in."""
     return shared + task * task, os.getpid()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +18,8 @@ from modeldebug import InputError, PluginError
 
 from . import tasks
 from .clusters import kill
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,39 @@ def test_a_worker_that_is_killed_costs_the_task_that_it_was_at(local: Local, tmp
         kill(tasks.process_at(tmp_path, 0))
         assert found.result() == {i: 10 * i for i in range(12)}
     assert tasks.begun(tmp_path) == {0: 2} | dict.fromkeys(range(1, 12), 1)
+
+
+def test_a_worker_that_is_killed_while_its_result_is_looked_at_costs_nothing_but_time(local: Local) -> None:
+    results = local.each(tasks.squared, range(8), 0)
+    i, (square, process) = next(results)
+    kill(process)
+    tasks.until(lambda: gone(process), "the end of the worker")
+    found = {i: square} | {i: square for i, (square, _) in results}
+    assert found == {i: i * i for i in range(8)}
+
+
+def test_an_error_that_cannot_be_sent_is_told_and_is_no_dying_worker(local: Local) -> None:
+    with pytest.raises(PluginError, match="a task raised Odd: 7, for a reason"):
+        list(local.each(tasks.odd, range(4)))
+
+
+def test_workers_end_when_the_run_is_killed() -> None:
+    script = (
+        "import os\n"
+        "from modeldebug_executors.local import Local\n"
+        "from modeldebug_executors.settings import LocalConfig\n"
+        "from tests.plugins.executors import tasks\n"
+        "if __name__ == '__main__':\n"
+        "    local = Local(LocalConfig(workers=2))\n"
+        "    found = dict(local.each(tasks.squared, range(9), 0))\n"
+        "    print(*{process for _, process in found.values()}, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    run = [sys.executable, "-c", script]
+    killed = subprocess.run(run, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT, check=False, timeout=120)
+    processes = [int(text) for text in killed.stdout.split()]
+    assert len(processes) == 2
+    tasks.until(lambda: all(map(gone, processes)), "the end of the workers")
 
 
 def test_a_task_that_ends_three_workers_is_given_up_with_what_to_do(local: Local, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 from modeldebug_defuse.beta_noise import BetaNoise
 from modeldebug_defuse.margin import Margin
 from modeldebug_defuse.settings import BetaNoiseConfig, MarginConfig
@@ -18,7 +19,7 @@ from modeldebug_rivals.reconstruct import Reconstruct
 from modeldebug_rivals.settings import PriorConfig, ReconstructConfig
 from safetensors.torch import save
 
-from modeldebug import Context, Searcher
+from modeldebug import Context, Problem, Searcher
 from modeldebug.context import Here, Workers
 from modeldebug.sections import SearchSection
 from modeldebug.session import Limited
@@ -100,3 +101,28 @@ def test_a_search_that_was_interrupted_goes_on_with_more_workers_or_fewer(name: 
         with pytest.raises(Interrupted):
             found(name, first, checkpoint, stop=straight.info["steps"] // 2)
         assert same(straight, found(name, second, checkpoint))
+
+
+class Noisy(torch.nn.Module):
+    """A classifier that draws from the global generator whenever it is asked."""
+
+    def __init__(self, inner: torch.nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        answer: torch.Tensor = self.inner(x + 0.2 * torch.randn_like(x))
+        return answer
+
+
+def test_a_classifier_that_draws_from_the_global_generator_answers_the_same_in_a_worker(local: Workers) -> None:
+    def noisy(workers: Workers) -> bytes:
+        known = known_problem()
+        classifier = replace(known.classifier, module=Noisy(known.classifier.module).eval())
+        problem = Problem(known.generator, classifier, known.origins, batch_size=64)
+        context = replace(Context.quiet(seed=3), executor=workers)
+        done = search(SEARCHERS["beta-noise"](known.spec), problem, context, settings=SearchSection(), seed=5)
+        assert len(done.tensors["x"]) > 0
+        return save({name: tensor.contiguous() for name, tensor in done.tensors.items()})
+
+    assert noisy(Here()) == noisy(local)
