@@ -237,14 +237,14 @@ def _compared_on(
             got=f"--redo {redo}",
             fix=f"do that with one of its runs ({store.path}/cells), and then resume the comparison",
         )
+    if store.manifest["status"] == "done" and all((store.path / name).exists() for name in (RESULTS, "report.html")):
+        return Comparison(store.path, objects)
     if wait:
         raise ConfigError(
             "a comparison does not wait for people: it does what it can, and ends",
             got="--wait",
             fix=f"modeldebug resume {shlex.quote(str(store.path))}, and again once they have labelled",
         )
-    if store.manifest["status"] == "done" and all((store.path / name).exists() for name in (RESULTS, "report.html")):
-        return Comparison(store.path, objects)
     return work_on(store, objects=objects, workers=workers, trust=trust, listeners=listeners)
 
 

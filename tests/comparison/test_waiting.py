@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +149,12 @@ def test_where_people_judge_all_cells_wait_and_the_searches_are_done(tmp_path: P
     assert {cell["asked"] for cell in modeldebug.open_comparison(folder).cells} == {12}
 
 
-def test_a_comparison_that_is_asked_to_wait_says_that_it_does_not(waiting: tuple[Path, WaitingForPeople]) -> None:
+def test_a_comparison_that_is_asked_to_wait_says_that_it_does_not(
+    waiting: tuple[Path, WaitingForPeople], tmp_path: Path
+) -> None:
+    folder = shutil.copytree(waiting[0], tmp_path / "it")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"status": "waiting"}))
     with pytest.raises(ConfigError, match="does not wait for people"):
-        modeldebug.resume(waiting[0], wait=True)
-    assert modeldebug.open_comparison(waiting[0]).status == "waiting"
+        modeldebug.resume(folder, wait=True)
+    assert modeldebug.open_comparison(folder).status == "waiting"
