@@ -344,7 +344,7 @@ def threads(count: int | None) -> Iterator[None]:
     """Compute with so many threads inside, and with one of them, take numbers below 10^-38 for 0; as before outside.
 
     Such numbers (denormal ones) stand in the averages of Adam for weights that have no gradient any more. They change
-    no weight, but processors take a hundred times as long for each. The flag is a thread's own, and those of a pool do
+    no weight, but processors are slow with each. The flag is a thread's own, and those of a pool do
     not get it: with several threads it is left as it is.
     """
     before, flushed = torch.get_num_threads(), _flushes()
