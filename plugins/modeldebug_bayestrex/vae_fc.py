@@ -6,7 +6,7 @@ import math
 
 from torch import Tensor, nn
 
-from modeldebug import Context, DataSpec, EncoderDecoder, ImageSet, VaeGenerator
+from modeldebug import CodeLinear, Context, DataSpec, EncoderDecoder, ImageSet, VaeGenerator
 
 from .settings import VaeFcConfig
 
@@ -48,9 +48,9 @@ class _Network(EncoderDecoder):
     def __init__(self, config: VaeFcConfig, spec: DataSpec) -> None:
         super().__init__()
         pixels, hidden, latent = math.prod(spec.shape), config.hidden, config.latent
-        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent))
+        self.encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU(), CodeLinear(hidden, 2 * latent))
         self.decoder = nn.Sequential(
-            nn.Linear(latent, hidden), nn.ReLU(), nn.Linear(hidden, pixels), nn.Unflatten(1, spec.shape)
+            CodeLinear(latent, hidden), nn.ReLU(), nn.Linear(hidden, pixels), nn.Unflatten(1, spec.shape)
         )
 
     def encode(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from modeldebug import Context, DataSpec, EncoderDecoder, ImageSet, VaeGenerator
+from modeldebug import CodeLinear, Context, DataSpec, EncoderDecoder, ImageSet, VaeGenerator
 
 from .settings import VaeConfig
 from .upsampling import Upsampling
@@ -72,14 +72,14 @@ class _Network(EncoderDecoder):
         self.seen = nn.Sequential(*encoder, nn.Flatten())
         self.encoder = nn.Sequential(
             nn.Linear(n * (side >> halvings) ** 2 + told, hidden), nn.ReLU(),
-            nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, 2 * config.latent),
+            nn.Linear(hidden, hidden), nn.ReLU(), CodeLinear(hidden, 2 * config.latent),
         )  # fmt: skip
         decoder: list[nn.Module] = []
         for i in range(doublings):
             last = i == doublings - 1
             decoder += [Upsampling(n, c if last else n)] + ([] if last else [nn.ReLU()])
         self.decoder = nn.Sequential(
-            nn.Linear(config.latent + told, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
+            CodeLinear(config.latent + told, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(),
             nn.Linear(hidden, n * start**2), nn.ReLU(), nn.Unflatten(1, (n, start, start)), *decoder,
         )  # fmt: skip
 

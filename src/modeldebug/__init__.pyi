@@ -31,6 +31,7 @@ from .contracts.generator import Health as Health
 from .contracts.labeler import Labeler as Labeler
 from .contracts.searcher import Searcher as Searcher
 from .contracts.searcher import State as State
+from .contracts.vae import CodeLinear as CodeLinear
 from .contracts.vae import EncoderDecoder as EncoderDecoder
 from .contracts.vae import VaeGenerator as VaeGenerator
 from .data import hold_out as hold_out

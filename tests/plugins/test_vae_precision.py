@@ -5,13 +5,15 @@ from dataclasses import replace
 
 import pytest
 import torch
+from modeldebug_bayestrex.settings import VaeFcConfig
+from modeldebug_bayestrex.vae_fc import FullyConnectedVae
 from modeldebug_defuse.cvae import ConditionalVae
 from modeldebug_defuse.settings import VaeConfig
 from modeldebug_defuse.upsampling import Upsampling
 from modeldebug_defuse.vae import BetaVae
 from torch import nn
 
-from modeldebug import Context
+from modeldebug import CodeLinear, Context
 from modeldebug.rng import isolated_global_rng
 from modeldebug.testing import known_problem
 
@@ -73,15 +75,28 @@ def test_it_learns_as_well(kind):
     assert abs(full - half) < 0.05 * (before - full)
 
 
-def test_its_layers_compute_in_bfloat16_and_its_loss_in_float32():
-    seen = set()
+def test_its_layers_compute_in_bfloat16_but_those_of_the_code_and_its_loss_in_float32():
+    seen = {True: set(), False: set()}
     model = untrained(BetaVae, epochs=1)
     for layer in model.network.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear, Upsampling)):
-            layer.register_forward_hook(lambda layer, x, y: seen.add(y.dtype))
+            layer.register_forward_hook(lambda layer, x, y: seen[isinstance(layer, CodeLinear)].add(y.dtype))
     model.fit(known_problem().splits.train, context(torch.bfloat16))
-    assert seen == {torch.bfloat16}
+    assert seen == {True: {torch.float32}, False: {torch.bfloat16}}
     assert {p.grad.dtype for p in model.network.parameters()} == {torch.float32}
+
+
+@pytest.mark.parametrize("kind", [BetaVae, FullyConnectedVae])
+def test_codes_are_not_rounded_to_bfloat16(kind):
+    with isolated_global_rng(0):
+        network = kind((VaeConfig if kind is BetaVae else VaeFcConfig)(), known_problem().spec).network
+    near = torch.tensor([[1.0], [1.001]]).repeat(1, 10 if kind is BetaVae else 5)
+    assert torch.equal(*near.bfloat16())  # they would be one code
+    with context(torch.bfloat16).autocast():
+        mean, _ = network.encode(known_problem().splits.validation.batch(slice(None))[0], None)
+        one, other = network.decode(near, None)
+    assert not torch.equal(mean, mean.bfloat16().float())
+    assert not torch.equal(one, other)
 
 
 def test_its_weights_are_laid_out_as_those_that_are_read_back():

@@ -27,6 +27,21 @@ class EncoderDecoder(nn.Module):
         """Logits of the pixels, (n, c, h, w), of codes (n, d)."""
 
 
+class CodeLinear(nn.Linear):
+    """A full layer that gives codes or takes them: in float32, also where the others multiply in bfloat16
+    (`Context.autocast`). A number of eight binary digits is about as coarse as the spread of a posterior: with codes
+    rounded so, a VAE learns less.
+
+    >>> with torch.autocast("cpu"):
+    ...     CodeLinear(2, 3)(torch.zeros(1, 2, dtype=torch.bfloat16)).dtype
+    torch.float32
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        with torch.autocast(input.device.type, enabled=False):
+            return super().forward(input.float())
+
+
 class VaeGenerator(Generator[ConfigT]):
     """A generator that is a VAE: a subclass makes the `network`, and its `_fit` calls `train` with its settings.
 
@@ -49,7 +64,8 @@ class VaeGenerator(Generator[ConfigT]):
     ) -> None:
         """Minimise the binary cross entropy and `beta` times the KL divergence by Adam; the rate falls along a cosine.
 
-        The network multiplies in `context.precision`; the loss and the weights are float32.
+        The network multiplies in `context.precision`; the loss and the weights are float32, and so are the layers next
+        to the code where they are a `CodeLinear`.
 
         Args:
             annealing: optimisation steps over which beta grows from 0.
