@@ -13,6 +13,7 @@ from modeldebug import Candidates, PluginError, Problem, State, Target
 
 from .mixture_prior import MixturePrior
 
+TRIES = 1000  # draws, until one is of the class that a target expects
 NARROW = 0.1  # of the standard deviation of all codes: the prior around a training image's code that has no posterior
 
 
@@ -152,21 +153,25 @@ class Posterior:
     """Where codes for each target come from, and how probable they are.
 
     The prior is the generator's. A target that expects a label needs images of that class: a conditional generator is
-    told it; of others, the prior is the mixture of the posteriors of that class's training images. A conditional
-    generator is told a random class for any other target; of `class-excluded`, never the excluded one.
+    told it; of one that knows what its images show, the prior is that of codes which show it; of others, the prior is
+    the mixture of the posteriors of that class's training images. A conditional generator is told a random class for
+    any other target; of `class-excluded`, never the excluded one.
     """
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         self._expected = torch.tensor([t.expected for t in problem.targets])
         self._conditional = problem.origins.condition is not None
-        expected = [] if self._conditional else [t for t in problem.targets if t.expected >= 0]
+        self._knows = problem.truth(torch.empty(0, problem.latent_size)) is not None
+        told = self._conditional or self._knows
+        expected = [] if told else [t for t in problem.targets if t.expected >= 0]
         self._mixtures = {target.expected: self._mixture(target) for target in expected}
 
     @property
     def shared(self) -> bool:
         """Whether one prior draw serves every target."""
-        return not self._conditional and not self._mixtures
+        known = self._knows and bool((self._expected >= 0).any())
+        return not self._conditional and not self._mixtures and not known
 
     def draw(self, target: Tensor, rng: torch.Generator) -> Codes:
         """Codes from the prior, one for each row of targets (n,) int64."""
@@ -175,12 +180,24 @@ class Posterior:
         for label, mixture in self._mixtures.items():
             rows = expected == label
             z[rows] = mixture.draw(int(rows.sum()), rng)
+        for label in expected[expected >= 0].unique().tolist() if self._knows else ():  # type: ignore[no-untyped-call]
+            rows = expected == label
+            z[rows] = self._showing(label, z[rows], rng)
         if not self._conditional:
             return Codes(z, target)
         condition = torch.randint(problem.num_classes, (n,), generator=rng)
         excluded = torch.tensor([-1 if t.excluded is None else t.excluded for t in problem.targets])[target]
         condition = torch.where(condition == excluded, (condition + 1) % problem.num_classes, condition)
         return Codes(z, target, torch.where(expected >= 0, expected, condition))
+
+    def possible(self, codes: Codes) -> Tensor:
+        """Which codes have a place in the prior of their target, (n,) bool: no query."""
+        possible, expected = self._problem.valid(codes.z), self._expected[codes.target]
+        rows = (possible & (expected >= 0)).nonzero()[:, 0]
+        truth = self._problem.truth(codes.z[rows])
+        if truth is not None:
+            possible[rows] = truth == expected[rows]
+        return possible
 
     def look(self, codes: Codes, *, gradient: bool = True) -> Density:
         """The density at codes: 3 n queries, n without gradients."""
@@ -239,6 +256,21 @@ class Posterior:
         asked = {"origin": origin, "condition": codes.condition, "target": codes.target}
         evaluation = self._problem.evaluate(codes.z, **asked)
         return Candidates(z=codes.z, evaluation=evaluation.id, chain=chain, **asked)
+
+    def _showing(self, label: int, z: Tensor, rng: torch.Generator) -> Tensor:
+        """Prior draws (n, d), once those are drawn anew, as often as it takes, whose images are of another class."""
+        for _ in range(TRIES):
+            truth = self._problem.truth(z)
+            assert truth is not None  # of a generator that knows
+            other = (truth != label).nonzero()[:, 0]
+            if not len(other):
+                return z
+            z = z.index_copy(0, other, self._problem.sample_prior(len(other), rng))
+        raise PluginError(
+            f"the prior gives no images of the class that the target 'misclassified:{label}' expects",
+            got=f"none in {TRIES} draws",
+            fix="name other targets in search.targets, or a generator that makes images of this class",
+        )
 
     def _mixture(self, target: Target) -> MixturePrior:
         """The prior of the class that a target expects."""

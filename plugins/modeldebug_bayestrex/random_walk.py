@@ -1,10 +1,13 @@
 """Random-walk Metropolis, for generators without gradients or with discrete parts (Bayes-TrEx, section 4.2).
 
 The generator supplies the steps and says which codes have an image at all: a step to any other is refused, without a
-query. Many chains of several targets walk in one batch.
+query. Many chains of several targets walk in one batch; or in several, for as many workers.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -22,7 +25,8 @@ class RandomWalk(Searcher[RandomWalkConfig]):
     """Chains of codes whose log density is log prior - misfit / sigma^2. A step of the search is a block of
     iterations; in warm-up the scale of the steps is adapted to the wanted acceptance, for each target by itself.
 
-    A code is a sample again for every step from it that is refused.
+    A code is a sample again for every step from it that is refused. Where the chains are walked in parts, a step is the
+    whole walk of one part, and no part needs anything of another.
 
     >>> from modeldebug import Target
     >>> from modeldebug.testing import known_problem
@@ -34,6 +38,8 @@ class RandomWalk(Searcher[RandomWalkConfig]):
     """
 
     def _start(self, problem: Problem, rng: torch.Generator) -> State:
+        if self.config.parts > 1:
+            return {"seed": spawn(rng), "part": 0, "done": False}
         config, posterior, count = self.config, Posterior(problem), len(problem.targets)
         codes = likely_draws(problem, posterior, chains=config.chains, draws=config.draws, rng=rng)
         density = posterior.look(codes, gradient=False)
@@ -49,6 +55,8 @@ class RandomWalk(Searcher[RandomWalkConfig]):
         }
 
     def _step(self, problem: Problem, state: State) -> tuple[State, Candidates]:
+        if self.config.parts > 1:
+            return self._part(problem, state)
         config, posterior = self.config, Posterior(problem)
         first, seed = int(state["iteration"]), int(state["seed"])
         last = min(first + config.block, self._iterations)
@@ -58,7 +66,7 @@ class RandomWalk(Searcher[RandomWalkConfig]):
         for i in range(first, last):
             sigma = cooled(problem.sigma, i, hot=config.hot, warmup=config.warmup)
             z, log_ratio = problem.propose(codes.z, rng, scale[codes.target])
-            rows = problem.valid(z).nonzero()[:, 0]
+            rows = posterior.possible(codes.moved(z)).nonzero()[:, 0]
             gain = torch.full((len(z),), -torch.inf)
             there_prior, there_misfit = log_prior.clone(), misfit.clone()
             if len(rows):
@@ -87,6 +95,25 @@ class RandomWalk(Searcher[RandomWalkConfig]):
         }
         return after, self._propose(posterior, codes, kept)
 
+    def _part(self, problem: Problem, state: State) -> tuple[State, Candidates]:
+        """One part of the chains, by a walk of its own."""
+        part, parts = int(state["part"]), self.config.parts
+        mine = torch.arange(self.config.chains).tensor_split(parts)[part]
+        walk = RandomWalk(
+            self.config.model_copy(update={"chains": len(mine), "parts": 1, "block": self._iterations}), self.spec
+        )
+        ended, found = walk._step(problem, walk._start(problem, rng_for(int(state["seed"]), "part", part)))
+        assert found.chain is not None  # of a walk
+        after: State = {**state, **walk.moves(ended), "part": part + 1, "done": part + 1 == parts}
+        return after, replace(found, chain=mine[found.chain])
+
+    def ahead(self, problem: Problem, state: State) -> Sequence[State]:
+        return (
+            [{**state, "part": part} for part in range(int(state["part"]), self.config.parts)]
+            if "part" in state
+            else ()
+        )
+
     def _propose(self, posterior: Posterior, codes: Codes, kept: list[Codes]) -> Candidates:
         """The codes that were kept, in the order of drawing; each chain is told the same as ever."""
         rows = torch.arange(len(codes)).repeat(len(kept))
@@ -98,8 +125,12 @@ class RandomWalk(Searcher[RandomWalkConfig]):
         return self.config.warmup + self.config.samples * self.config.thin
 
     def moves(self, state: State) -> dict[str, Tensor]:
+        if "part" in state:  # of the last part: no part knows of the others
+            return {name: value for name, value in tensors_in(state).items() if name == "acceptance"}
         accepted, tried = tensors_in(state)["accepted"], int(state["iteration"]) - self.config.warmup
         return {"acceptance": accepted / tried if tried > 0 else torch.full_like(accepted, torch.nan)}
 
     def progress(self, state: State) -> float:
+        if "part" in state:
+            return int(state["part"]) / self.config.parts
         return int(state["iteration"]) / self._iterations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from modeldebug import ComponentConfig
 
@@ -63,6 +63,18 @@ class RandomWalkConfig(ComponentConfig):
     acceptance: float = Field(0.25, gt=0, lt=1, description="adapt the scale in warm-up until this share is accepted")
     hot: float = Field(1.0, ge=1, description="start warm-up with so many times sigma, cooling down in its first half")
     block: int = Field(50, ge=1, description="iterations in a step of the search")
+    parts: int = Field(
+        1,
+        ge=1,
+        description="walk the chains in so many parts, each from its beginning to its end in one step: workers take "
+        "them side by side; the acceptance is then that of the last part",
+    )
+
+    @model_validator(mode="after")
+    def _every_part_has_a_chain(self) -> RandomWalkConfig:
+        if self.parts > self.chains:
+            raise ValueError(f"{self.parts} parts of {self.chains} chains: each part needs a chain")
+        return self
 
 
 class NutsConfig(ComponentConfig):

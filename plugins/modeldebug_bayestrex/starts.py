@@ -22,7 +22,7 @@ def likely_draws(problem: Problem, posterior: Posterior, *, chains: int, draws: 
     count = len(problem.targets)
     of = torch.arange(1 if posterior.shared else count).repeat_interleave(draws)
     codes = posterior.draw(of, rng)
-    valid = problem.valid(codes.z).nonzero()[:, 0]
+    valid = posterior.possible(codes).nonzero()[:, 0]
     if not len(valid):
         raise PluginError(
             "no draw from the prior has an image",

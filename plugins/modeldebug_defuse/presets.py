@@ -221,6 +221,27 @@ def _advised(faithful: Preset, conditional: Preset, *, genuine: tuple[str, str] 
     )
 
 
+_SCENES = Preset(
+    "defuse-clevr",
+    "a bug that is known, in rendered scenes: how many cylinders, learnt from scenes without a blue one",
+    {
+        "dataset": {
+            "use": "clevr:scenes", "count": "cylinders", "top": 4, "never": ("blue cylinders",),
+            "train": 8_000, "validation": 1_000, "test": 1_000,
+        },
+        "classifier": {"use": "clevr:counter", "epochs": 12},
+        "generator": {"use": "clevr:renderer", "count": "cylinders", "top": 4},
+        "searcher": {"use": "rivals:prior", "draws": 4_000, "block": 250},
+        "clusterer": {"use": "clevr:patterns"},
+        "labeler": {"use": "labelers:truth"},
+        "auditor": {"use": "labelers:truth"},
+        "corrector": {"use": "defuse:lambda", "lambdas": (0.1, 1.0), "epochs": 2, "batch_size": 64},
+        "regions": {"samples": 64, "tau": 0.5},
+        "correction": {"draws": 128},
+    },
+    advice="take it to see what a run finds where the truth is known; --set dataset.never=[] leaves the bug out",
+)  # fmt: skip
+
 PRESETS = (
     *_advised(
         _DIGITS,
@@ -263,4 +284,5 @@ PRESETS = (
             guide={"batch_size": 128},
         ),
     ),
+    _SCENES,
 )  # fmt: skip

@@ -47,6 +47,10 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+class TruthConfig(ComponentConfig):
+    """What the generator knows."""
+
+
 class OracleConfig(MembersConfig):
     """An ensemble of classifiers that stands in for people; each member is an annotator with one vote."""
 
@@ -125,6 +129,10 @@ def modeldebug_labelers() -> list[Component]:
         Component(
             "oracle", "an ensemble of augmented classifiers, which abstains where it is unsure", OracleConfig,
             "modeldebug_labelers.oracle:Oracle",
+        ),
+        Component(
+            "truth", "no oracle: what the generator knows of its images, such as a renderer's", TruthConfig,
+            "modeldebug_labelers.truth:Truth", requires=frozenset({"truth"}),
         ),
         Component(
             "simulated", "annotators that err as they are told to, about what an oracle sees: for tests and planning",

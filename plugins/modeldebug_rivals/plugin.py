@@ -12,7 +12,7 @@ def modeldebug_searchers() -> list[Component]:
     return [
         Component(
             "prior", "plain draws from the prior, of every class alike: the floor of every comparison", PriorConfig,
-            "modeldebug_rivals.prior:Prior", requires=frozenset({"conditional"}),
+            "modeldebug_rivals.prior:Prior", requires=frozenset({"labelled-draws"}),
         ),
         Component(
             "reconstruct", "no search: the failures among the reconstructions of training images", ReconstructConfig,

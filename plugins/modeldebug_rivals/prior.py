@@ -1,7 +1,7 @@
 """Plain draws from the generator's prior: the floor of every comparison.
 
-What is expected of a draw is the class that the decoder was told, so the generator has to be conditional: of an
-unconditional one nothing says what a draw should be. No training image plays a part in it.
+What is expected of a draw is the class that the decoder was told, so the generator has to be conditional, or to know
+itself what its images show: of any other nothing says what a draw should be. No training image plays a part in it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .settings import PriorConfig
 
 
 class Prior(Searcher[PriorConfig]):
-    """Each step decodes a block of draws, told the classes in turn, and proposes those that fail.
+    """Each step decodes a block of draws, a conditional decoder told the classes in turn, and proposes those that fail.
 
     >>> from modeldebug.testing import known_problem
     >>> known = known_problem(conditional=True)
@@ -33,10 +33,12 @@ class Prior(Searcher[PriorConfig]):
         first = int(state["next"])
         last = min(first + self.config.block, self.config.draws)
         z = problem.sample_prior(last - first, rng_for(int(state["seed"]), first))
-        condition = torch.arange(first, last) % problem.num_classes
+        told = torch.arange(first, last) % problem.num_classes
+        condition = None if problem.origins.condition is None else told
         evaluation = problem.evaluate(z, condition=condition)
         bad = evaluation.failing
-        found = Candidates(z=z[bad], condition=condition[bad], evaluation=evaluation.id[bad])
+        condition = None if condition is None else condition[bad]
+        found = Candidates(z=z[bad], condition=condition, evaluation=evaluation.id[bad])
         return {**state, "next": last, "done": last == self.config.draws}, found
 
     def ahead(self, problem: Problem, state: State) -> Sequence[State]:

@@ -85,12 +85,13 @@ def inspection_targets(config: RunConfig, spec: DataSpec, learnt: Splits) -> tup
     """
     targets, generator = read_targets(config.core.search.targets, spec), config.choices["generator"].registered
     for target in targets:
-        if target.expected >= 0 and "conditional" not in generator.component.provides:
+        if target.expected >= 0 and not {"conditional", "truth"} & generator.component.provides:
             raise ConfigError(
                 f"the target '{target.described(spec.classes)}' starts from training images, which an inspection does "
                 "not encode",
                 got=f"{generator.name}, which is told no class",
-                expected="a conditional generator, or a target without an expected label, such as class-excluded",
+                expected="a conditional generator, one that knows the truth, or a target without an expected label, "
+                "such as class-excluded",
                 fix="modeldebug run --plugins defuse,bayestrex --searcher bayestrex:smc",
                 plugin=generator.name,
             )
@@ -142,6 +143,8 @@ def check_aims(targets: Sequence[Target], config: RunConfig, spec: DataSpec, lea
     generator = config.choices["generator"].registered
     for target in targets:
         named = target.described(spec.classes)
+        if "truth" in generator.component.provides:
+            continue  # its own settings say what it makes, and it is known of each image whether the answer is right
         if target.excluded is not None and spec.classes[target.excluded] in learnt.classes:
             without = [name for i, name in enumerate(spec.classes) if i != target.excluded]
             raise ConfigError(

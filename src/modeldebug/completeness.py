@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .component import KINDS
@@ -9,9 +10,25 @@ from .errors import ConfigError
 from .independence import check_judges
 from .registry import Registered, Registry
 from .roles import AUDITORS, OPTIONAL, ROLES, Role, flag, kind_of
+from .words import called
 
 if TYPE_CHECKING:
     from .config import Choice, RunConfig
+
+
+def check_exact(config: RunConfig) -> None:
+    """Refuse judges that repeat what the generator knows, of images that it did not make: they would only be told the
+    labels that are to be judged."""
+    searcher = config.choices["searcher"].registered
+    exact = next((c for c in config.choices.values() if "truth" in c.registered.component.requires), None)
+    if exact is not None and "test-images" in searcher.component.requires:
+        raise ConfigError(
+            f"the {called(exact.role)} knows nothing of the test images, which the generator did not make",
+            got=f"{exact.registered.name}, searcher {searcher.name}",
+            expected="an auditor that looks at images",
+            fix=f"--{exact.role.replace('_', '-')} oracle, or another searcher",
+            plugin=exact.registered.name,
+        )
 
 
 def check_guide(choices: dict[Role, Choice], sources: dict[str, str], registry: Registry) -> None:
@@ -59,14 +76,19 @@ def check_complete(config: RunConfig, registry: Registry) -> None:
                 + (", ".join(r.name for r in registry.components(kind_of(role))) or "none is loaded"),
                 fix=f"add {flag(role)} NAME, or load a plugin with a preset: --plugins defuse,...",
             )
-    check_judges({role: config.choices[role].to_dict() for role in ("labeler", *AUDITORS) if role in config.choices})
+    judges: dict[str, Choice] = {
+        role: config.choices[role] for role in ("labeler", *AUDITORS) if role in config.choices
+    }
+    exact = {role for role, choice in judges.items() if "truth" in choice.registered.component.requires}
+    check_judges({role: c.to_dict() for role, c in judges.items() if role not in exact}, exact=exact)
     working = (choice for role, choice in config.choices.items() if role != "generator_data")
     provided = {p for choice in working for p in choice.registered.component.provides}
-    provided |= {"targets", "test-images"} | ({"guide"} & config.choices.keys())
+    provided |= {"targets", "test-images"} | ({"guide"} & config.choices.keys()) | _follows(provided)
     for choice in config.choices.values():
         missing = choice.registered.component.requires - provided
         if missing:
-            able = [r.name for kind in KINDS for r in registry.components(kind) if missing <= r.component.provides]
+            every = [r for kind in KINDS for r in registry.components(kind)]
+            able = [r.name for r in every if missing <= r.component.provides | _follows(r.component.provides)]
             if missing == {"guide"}:
                 able = [r.name for r in registry.components("classifier")]
             raise ConfigError(
@@ -78,6 +100,11 @@ def check_complete(config: RunConfig, registry: Registry) -> None:
                 else f"choose another {choice.role}, or a component that provides it",
                 plugin=choice.registered.name,
             )
+
+
+def _follows(provided: Iterable[str]) -> set[str]:
+    """What is provided with it: where draws from the prior are told or known to be of a class, they can be judged."""
+    return {"labelled-draws"} if {"conditional", "truth"} & set(provided) else set()
 
 
 def check_targets(config: RunConfig, registry: Registry) -> None:

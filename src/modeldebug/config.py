@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from .completeness import check_complete, check_guide, check_targets
+from .completeness import check_complete, check_exact, check_guide, check_targets
 from .component import ComponentConfig, Kind, Preset, Settings
 from .errors import ConfigError, nearest
 from .registry import Registered, Registry, module_exists
@@ -147,6 +147,7 @@ def resolve(
     name, advice = (chosen.name, chosen.advice) if chosen else (None, "")
     config = RunConfig(tuple(plugins), name, budget, core, choices, sources, advice, left_out)
     check_complete(config, registry)
+    check_exact(config)
     check_targets(config, registry)
     return config
 
@@ -166,14 +167,16 @@ def chosen_before(
 
 
 def _preset(registry: Registry, name: str | None) -> Preset | None:
+    """The preset of a name, or the first one; the plugins that its components are from are loaded with it."""
     presets = registry.presets
-    if name is None:
-        return next(iter(presets.values()), None)
-    if not isinstance(name, str) or name not in presets:
+    if name is not None and (not isinstance(name, str) or name not in presets):
         raise ConfigError(
             f"there is no preset '{name}'", expected=nearest(str(name), presets), fix="modeldebug plugins list"
         )
-    return presets[name]
+    chosen = next(iter(presets.values()), None) if name is None else presets[name]
+    if chosen is not None:
+        registry.bring(chosen)
+    return chosen
 
 
 def _budget(preset: Preset | None, layers: Sequence[Layer]) -> str | None:

@@ -26,9 +26,9 @@ from .roles import AUDITORS, OPTIONAL
 from .session import Session, conduct, thread_count, threads
 from .stages import audit, correct, encode, evidence, generate, judges, regions, rounds, search
 from .stages.sampler import Division, Sampler
+from .stages.test_set import Errors
 from .store import RunStore
-from .subject import classifier_under_test, moved, ready, trained_generator
-from .types import Splits
+from .subject import asked_in, classifier_under_test, moved, ready, trained_auditor, trained_generator
 from .words import called
 
 
@@ -80,11 +80,11 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
         lambda context: judges.fit_labeler(moved(labeler, device), splits, context, agreement=core.regions.agreement),
         roles=("labeler",),
         after=("data",),
-        facts={"agreement": str(core.regions.agreement), **_asked_in(session), **given},
+        facts={"agreement": str(core.regions.agreement), **asked_in(session), **given},
     )
     labeler.load_state_dict(learned.tensors)
     moved(labeler, device)
-    auditors = _auditors(session, splits, taken, batch_size)
+    auditors = _auditors(session, prepared, taken)
 
     # the generator of legitimate images, and whether its images can be trusted
     model = trained_generator(session, prepared)
@@ -129,6 +129,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
         session.emit("warning", "origins", encoded.info["warning"])
     origins = encode.load_origins(encoded)
     searcher = make(config, "searcher", spec)
+    inspects = "test-images" in config.choices["searcher"].registered.component.requires
     targets, rootless = startable(prepared.targets, origins.labels)
     problem = Problem(
         model,
@@ -137,7 +138,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
         targets=targets,
         sigma=core.search.sigma,
         guide=guide,
-        test=splits.test if "test-images" in config.choices["searcher"].registered.component.requires else None,
+        test=splits.test if inspects else None,
         batch_size=batch_size,
         device=device,
         searcher=searcher.name,
@@ -161,7 +162,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     failures = search.load_failures(found)
     audited = session.run_stage(
         "audit",
-        lambda context: audit.audit(auditors, failures, spec, context, settings=core.audit),
+        lambda context: audit.audit(auditors, failures, spec, context, settings=core.audit, untouched=inspects),
         sections=("audit",),
         after=("search", *auditors),
     )
@@ -224,6 +225,7 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
             labelled.tensors.get("x", torch.empty(0)),
             settings=core.report,
             seed=session.seed_of("evidence"),
+            errors=Errors.of_search(failures, audited) if inspects else None,
         ),
         sections=("report",),
         after=("correction",),
@@ -231,8 +233,8 @@ def _stages(session: Session, prepared: Prepared) -> dict[str, Any]:
     return results.summarise(store)
 
 
-def _auditors(session: Session, splits: Splits, taken: Mapping[str, str], batch_size: int) -> dict[str, audit.Auditor]:
-    """The judges of single failures, each with the threshold below which it abstains; the first one's word counts.
+def _auditors(session: Session, prepared: Prepared, taken: Mapping[str, str]) -> dict[str, audit.Auditor]:
+    """The judges of single failures; the first one's word counts.
 
     Args:
         taken: hashes of weights that none of them may have, and whose they are.
@@ -242,34 +244,9 @@ def _auditors(session: Session, splits: Splits, taken: Mapping[str, str], batch_
     for role in AUDITORS:
         if role not in session.config.choices:
             continue
-        labeler = make(session.config, role, splits.spec)
-        labeler.folder, labeler.batch_size = session.store.path / "labels", batch_size
-        given = judges.hashes_of_given(labeler, role, taken)
+        found[role], given = trained_auditor(session, prepared, role, taken)
         taken |= dict.fromkeys(given.values(), called(role))
-        fitted = session.run_stage(
-            role,
-            partial(
-                judges.fit_auditor,
-                moved(labeler, session.device),
-                splits,
-                settings=session.config.core.audit,
-                role=role,
-            ),
-            roles=(role,),
-            sections=("audit",),
-            after=("data",),
-            facts={**_asked_in(session), **given},
-        )
-        if fitted.info["warning"]:
-            session.emit("warning", role, fitted.info["warning"])
-        labeler.load_state_dict(fitted.tensors)
-        found[role] = audit.Auditor(moved(labeler, session.device), fitted.info["threshold"])
     return found
-
-
-def _asked_in(session: Session) -> dict[str, str]:
-    """What judges are asked in batches of, which decides their last bits."""
-    return {"batch_size": str(session.asked.core.run.batch_size)}
 
 
 def _guide(session: Session, prepared: Prepared) -> Classifier | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from itertools import combinations
 from typing import Any
 
@@ -10,17 +10,18 @@ from .errors import ConfigError
 from .words import called
 
 
-def check_judges(chosen: Mapping[str, Mapping[str, Any]]) -> None:
+def check_judges(chosen: Mapping[str, Mapping[str, Any]], *, exact: Collection[str] = ()) -> None:
     """Refuse judges that are one and the same, and a second auditor without a first.
 
     Args:
         chosen: of the labeler and each auditor, by role: the component with its settings.
+        exact: the roles of others, which repeat what the generator knows, and so have no mistakes to confirm.
 
     Raises:
         ConfigError: two have the same component with the same settings, or there is no first auditor.
     """
     extra = next((role for role in chosen if role.startswith("auditor_")), None)
-    if extra is not None and "auditor" not in chosen:
+    if extra is not None and "auditor" not in {*chosen, *exact}:
         raise ConfigError(
             f"there is a {called(extra)}, but no auditor whose word counts",
             got=f"{extra}: {chosen[extra]['use']}",

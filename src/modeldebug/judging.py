@@ -282,6 +282,7 @@ def judge_region(
     min_purity: float,
     min_labelled: float,
     parent: int | None = None,
+    name: str | None = None,
 ) -> Region:
     """A region from the labels of its samples (AAAI section 4.1).
 
@@ -324,6 +325,7 @@ def judge_region(
         purity_low=low,
         purity_high=high,
         parent=parent,
+        name=name,
     )
 
 

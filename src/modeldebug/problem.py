@@ -110,6 +110,10 @@ class Problem:
         """Which codes (n, d) stand for an image, (n,) bool; others are not to be asked about. No query."""
         return self._pipeline.generator.valid(z)
 
+    def truth(self, z: Tensor) -> Tensor | None:
+        """The class of each code's image, (n,) int64, where the generator knows it; else None. No query."""
+        return self._pipeline.generator.truth(z)
+
     def evaluate(
         self,
         z: Tensor,
@@ -131,7 +135,7 @@ class Problem:
             ClassifierError: the classifier raises, or answers with another shape, or NaN.
         """
         asked = self._told(z, Asked(origin, condition, target))
-        probs, failing, images = self._ask(z, None, asked.condition, self._expected.right(asked)[1])
+        probs, failing, images = self._ask(z, None, asked.condition, self._right(z, asked)[1])
         return self._memory.keep(z, asked, probs, failing, images)
 
     def misfit(
@@ -219,7 +223,7 @@ class Problem:
         (torch.Size([3]), torch.Size([3, 2]), 9)
         """
         asked = self._told(z, Asked(origin, condition))
-        allowed = self._expected.right(asked)[1]
+        allowed = self._right(z, asked)[1]
         values, gradients, probs, failing, images = [], [], [], [], []
         classifier = self._pipeline.classifier
         with self._pipeline.asking(gradient=True):
@@ -268,7 +272,7 @@ class Problem:
                 plugin=self._searcher,
             )
         asked = self._told(z, Asked(origin, condition))
-        allowed = self._expected.right(asked)[1]
+        allowed = self._right(z, asked)[1]
         answers, gradients = [], []
         with self._pipeline.asking(gradient=gradient):
             for rows, x, code in self._pipeline.decoded(z, asked.condition, gradient=gradient):
@@ -291,13 +295,14 @@ class Problem:
         asked = Asked(origin, candidates.condition, candidates.target)
         if candidates.evaluation is not None and len(candidates):
             z, probs, condition = self._memory.recall(candidates, candidates.evaluation, searcher)
-            expected, allowed = self._expected.right(replace(asked, condition=condition))
+            expected, allowed = self._right(z, replace(asked, condition=condition))
             bad = ~is_allowed(probs, allowed)
             images = self._memory.images(candidates.evaluation[bad], self.image_shape)
         else:
             asked = self._expected.filled(len(candidates), asked)
-            condition, (expected, allowed) = asked.condition, self._expected.right(asked)
+            condition = asked.condition
             check_candidates(candidates, latent_size=self.latent_size, image_shape=self.image_shape, searcher=searcher)
+            expected, allowed = self._right(z, asked)
             probs, bad, parts = self._ask(z, candidates.x, condition, allowed)
             images = torch.cat(parts)
         self._memory = Memory()
@@ -333,6 +338,14 @@ class Problem:
             )
         return self._memory.recall(candidates, candidates.evaluation, self._searcher)[1]
 
+    def _right(self, z: Tensor | None, asked: Asked) -> tuple[Tensor, Tensor]:
+        """The label that each code or image should get, (n,) int64, and which predictions are right, (n, k) bool: what
+        the generator knows, or else what is asked about says."""
+        truth = None if z is None else self.truth(z)
+        if truth is None:
+            return self._expected.right(asked)
+        return truth, torch.nn.functional.one_hot(truth, self.num_classes).bool()
+
     def _told(self, z: Tensor, asked: Asked) -> Asked:
         """What is asked, with the class that the decoder is told, once codes and all else are known to fit."""
         check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self._searcher)
@@ -345,7 +358,7 @@ class Problem:
         (b,) where it has a say, and the codes that gradients go back to."""
         asked = self._told(z, asked)
         assert asked.target is not None  # those who call this are given it
-        expected, allowed = self._expected.right(asked)
+        expected, allowed = self._right(z, asked)
         has_a_say = self.guided and any(target.expected >= 0 for target in self.targets)
         for rows, x, code in self._pipeline.decoded(z, asked.condition, gradient=gradient):
             probs = self._pipeline.classifier.log_probs(x).exp()

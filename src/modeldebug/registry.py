@@ -73,6 +73,7 @@ class Registry:
         self._sources: dict[str, Source] = {}
         self._components: dict[Kind, list[Registered]] = {kind: [] for kind in KINDS}
         self._presets: list[tuple[str, Preset]] = []
+        self._blocked: set[str] = set()
 
     @staticmethod
     def load(names: Sequence[str]) -> Registry:
@@ -83,13 +84,26 @@ class Registry:
             PluginError: a plugin that was asked for and does not load.
         """
         registry = Registry()
-        blocked = {name.removeprefix("no:") for name in names if name.startswith("no:")}
+        registry._blocked = blocked = {name.removeprefix("no:") for name in names if name.startswith("no:")}
         for name in sorted(blocked - set(installed())):
             raise ConfigError(f"there is no plugin '{name}' to block", expected=nearest(name, installed()))
         for name in names:
             if not name.startswith("no:"):
-                registry._load(name, blocked, asked_by=None)
+                registry._load(name, asked_by=None)
         return registry
+
+    def bring(self, preset: Preset) -> None:
+        """Load the installed plugins whose components a preset names (`use = "plugin:name"`), but for blocked ones.
+
+        Raises:
+            PluginError: one of them does not load.
+        """
+        offered_by = next(plugin for plugin, offered in self._presets if offered is preset)
+        for settings in (preset.settings, *preset.budgets.values()):
+            for section in settings.values():
+                plugin, colon, _ = str(section.get("use", "")).partition(":")
+                if colon and plugin in installed():
+                    self._load(plugin, asked_by=offered_by)
 
     @property
     def plugins(self) -> tuple[Source, ...]:
@@ -158,10 +172,10 @@ class Registry:
             )
         return False
 
-    def _load(self, name: str, blocked: set[str], *, asked_by: str | None) -> None:
+    def _load(self, name: str, *, asked_by: str | None) -> None:
         if name in self._sources:
             return
-        if name in blocked:
+        if name in self._blocked:
             if asked_by is None:
                 raise ConfigError(f"the plugin '{name}' is both asked for and blocked", fix=f"drop {name} or no:{name}")
             return
@@ -186,7 +200,7 @@ class Registry:
         needed = _named(getattr(module, "requires_plugins", ()), source)
         self._sources[name] = source
         for other in needed:
-            self._load(other, blocked, asked_by=name)
+            self._load(other, asked_by=name)
         self.register(module, source)
 
     def register(self, module: object, source: Source) -> None:

@@ -59,6 +59,7 @@ def _of_run(store: RunStore, info: Mapping[str, Any]) -> dict[str, Any]:
         "agreement": info["regions"]["agreement"],
         "clusters": info["clusters"]["clusters"],
         "regions": len(kept),
+        "region_names": [r["name"] for r in sorted(kept, key=lambda r: -r["weight"]) if r.get("name")],
         "splits": _splits(info["regions"], store.manifest["config"]["regions"]["split"]),
         "regions_judged": None if unjudged else len(disputed),
         "regions_disputed": None if unjudged else sum(disputed),
@@ -69,11 +70,13 @@ def _of_run(store: RunStore, info: Mapping[str, Any]) -> dict[str, Any]:
         "guide": store.manifest["config"].get("guide", {}).get("use"),
         "guide_accuracy": info["guide"]["accuracy"]["test"] if "guide" in info else None,
         "oracle_accuracy": info["labeler"]["accuracy"],
+        "labels_exact": bool(info["labeler"].get("exact")),
         "oracle_abstained": info["labeler"]["abstained"],
         "auditor_accuracy": info.get("auditor", {}).get("accuracy"),
         "auditor_abstained": info.get("auditor", {}).get("abstained"),
         "auditors": _auditors(store, info),
         "auditor_agreement": info["audit"]["agreement"],
+        "test_set": _test_set(store, info),
         "lambda": _get(regions, "strength"),
         "correction_skipped": correction["skipped"],
         **_circumstances(store, info),
@@ -97,7 +100,8 @@ def _of_inspection(store: RunStore, info: Mapping[str, Any]) -> dict[str, Any]:
         "queries": sum(own["queries"] for own in sampled.values()),
         "test_accuracy": info["classifier"]["accuracy"]["test"],
         "generator_data": _generator_data(store, info[targets[0]["generator"]].get("data")),
-        **{k: info["evidence"][k] for k in ("test_set", "fid", "kid")},
+        "test_set": _test_set(store, info),
+        **{k: info["evidence"][k] for k in ("fid", "kid")},
         **_circumstances(store, info),
     }
 
@@ -155,6 +159,19 @@ def _auditors(store: RunStore, info: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for role, counts in info["audit"]["auditors"].items()
     ]
+
+
+def _test_set(store: RunStore, info: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What the test set shows by itself, and how far the auditor that judged its errors can be believed; None where
+    that was not looked at."""
+    found = info["evidence"]["test_set"]
+    if found is None:
+        return None
+    auditor = None
+    if "auditor" in info:
+        measured = {k: info["auditor"][k] for k in ("program", "error", "abstained")}
+        auditor = {"component": store.manifest["config"]["auditor"]["use"], **measured}
+    return {**found, "auditor": auditor}
 
 
 def _generator_data(store: RunStore, learnt: Mapping[str, Any] | None) -> dict[str, Any] | None:

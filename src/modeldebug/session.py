@@ -97,6 +97,10 @@ class Session:
         self.store.save_manifest()
         self.emit("warning", message=f"memory ran out with batches of {error.size} images; going on with {half}")
 
+    def has(self, stage: str) -> bool:
+        """Whether a stage is finished already, here or in the run that is reused."""
+        return self.store.finished(stage) or (self._reused is not None and self._reused.finished(stage))
+
     def plan(self, weights: Mapping[str, float]) -> None:
         """Say which stages there will be, in their order, and how long each takes relative to the others."""
         self._estimate = Estimate(weights)

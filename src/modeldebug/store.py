@@ -30,7 +30,7 @@ from torch import Tensor
 
 from .errors import RunFolderError
 
-FORMAT = 7  # raised whenever a stage writes something else, or other networks read it
+FORMAT = 8  # raised whenever a stage writes something else, or other networks read it
 CHECKPOINT_SECONDS = 10.0
 FolderKind = Literal["run", "inspection", "comparison"]
 

@@ -1,7 +1,10 @@
-"""What runs and inspections have in common: the data, the classifier under test, and a generator that has learnt."""
+"""What runs and inspections have in common: the data, the classifier under test, a generator and an auditor that have
+learnt."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -12,8 +15,10 @@ from .contracts.generator import Generator
 from .contracts.untouched import untouched
 from .data import data_hash
 from .prepare import Made, Prepared, make
+from .roles import Role
 from .session import Session
-from .stages import generate
+from .stages import generate, judges
+from .stages.audit import Auditor
 from .store import Saved
 from .types import DataSpec, Splits
 
@@ -68,6 +73,43 @@ def trained_generator(
     model.load_state_dict(fitted.tensors)
     generator: Generator[Any] = moved(model, session.device)
     return generator
+
+
+def trained_auditor(
+    session: Session, prepared: Prepared, role: Role, taken: Mapping[str, str]
+) -> tuple[Auditor, dict[str, str]]:
+    """The stage of an auditor, which learns apart from the model under test: the auditor, with the threshold below
+    which it abstains, and hashes of what networks it was given.
+
+    Args:
+        taken: hashes of weights that it may not have, and whose they are.
+    """
+    labeler = make(session.config, role, prepared.splits.spec)
+    labeler.folder, labeler.batch_size = session.store.path / "labels", prepared.classifier.batch_size
+    given = judges.hashes_of_given(labeler, role, taken)
+    fitted = session.run_stage(
+        role,
+        partial(
+            judges.fit_auditor,
+            moved(labeler, session.device),
+            prepared.splits,
+            settings=session.config.core.audit,
+            role=role,
+        ),
+        roles=(role,),
+        sections=("audit",),
+        after=("data",),
+        facts={**asked_in(session), **given},
+    )
+    if fitted.info["warning"]:
+        session.emit("warning", role, fitted.info["warning"])
+    labeler.load_state_dict(fitted.tensors)
+    return Auditor(moved(labeler, session.device), fitted.info["threshold"]), given
+
+
+def asked_in(session: Session) -> dict[str, str]:
+    """What judges are asked in batches of, which decides their last bits."""
+    return {"batch_size": str(session.asked.core.run.batch_size)}
 
 
 def ready(made: Made, splits: Splits, context: Context) -> Saved:

@@ -251,6 +251,7 @@ class Clustering:
         parameters: the clusterer's own tensors.
         converged: whether the fit converged.
         note: one line about the fit, shown in the report.
+        names: what each cluster is, in words, where the clusterer can say it; else none at all.
 
     >>> len(Clustering(weights=torch.tensor([0.6, 0.3]), assignment=torch.tensor([0, 1, 0, -1])))
     2
@@ -261,6 +262,7 @@ class Clustering:
     parameters: dict[str, Tensor] = field(default_factory=dict)
     converged: bool = True
     note: str = ""
+    names: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.weights)
@@ -290,6 +292,7 @@ class Region:
         disputed: whether the auditor calls more of its failures drift than genuine or third class; None without an
             auditor. It is shown and changes nothing: an auditor that chose regions could not judge them.
         parent: the number of the cluster that it is a part of; None for a cluster of the first round.
+        name: what its failures have in common, in words, where the clusterer can say it.
 
     Example::
 
@@ -312,6 +315,7 @@ class Region:
     purity_high: float | None
     disputed: bool | None = None
     parent: int | None = None
+    name: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

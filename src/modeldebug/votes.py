@@ -19,6 +19,8 @@ class LabelRequest:
         x: (n, c, h, w) float32 in [0, 1].
         spec: the classes to choose from.
         group: (n,) int64, images of one group (a region) belong together; -1 for none.
+        truth: (n,) int64, the class of each image, for certain: where the generator knows it, for labelers that are
+            `exact` and for no other. None of images of the data.
 
     >>> import torch
     >>> spec = DataSpec(shape=(1, 8, 8), classes=("zero", "one"))
@@ -30,6 +32,7 @@ class LabelRequest:
     x: Tensor
     spec: DataSpec
     group: Tensor
+    truth: Tensor | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -136,7 +136,11 @@ def labelled_by(results: Mapping[str, Any]) -> str:
     'an oracle that is wrong on 1.0 % of its answers on real test images'
     >>> labelled_by({"oracle_accuracy": None, "oracle_abstained": None})
     'people'
+    >>> labelled_by({"oracle_accuracy": None, "oracle_abstained": None, "labels_exact": True})
+    'the generator, which knows what its images show'
     """
+    if results.get("labels_exact"):
+        return "the generator, which knows what its images show"
     if results["oracle_abstained"] is None:
         return "people"
     if results["oracle_accuracy"] is None:
@@ -174,6 +178,8 @@ def error_of(auditor: Mapping[str, Any]) -> str:
     """
     if not auditor["program"]:
         return "people: believed as they answer, not measured on test images"
+    if auditor.get("exact"):
+        return "exact: it repeats what the generator knows of its images"
     if auditor["error"] is None:
         return "answers none of the test images: it abstains on all"
     wrong, abstained = percent(auditor["error"]), percent(auditor["abstained"])

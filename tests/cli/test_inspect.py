@@ -152,7 +152,7 @@ def test_a_finished_inspection_is_resumed_and_drawn_again(inspected: Finished, t
     assert (folder / "report.html").exists()
 
 
-def test_on_a_run_folder_data_classifier_and_generator_are_taken_over(
+def test_on_a_run_folder_data_classifier_auditor_and_generator_are_taken_over(
     finished: Finished, tmp_path: Path, invoke: Invoke
 ) -> None:
     done = invoke(
@@ -163,8 +163,8 @@ def test_on_a_run_folder_data_classifier_and_generator_are_taken_over(
     ours, theirs = (
         json.loads((folder / "manifest.json").read_text())["stages"] for folder in (tmp_path / "it", finished.folder)
     )
-    assert list(ours) == ["data", "classifier", "generator", "samples", "evidence"]
-    for stage in ("data", "classifier", "generator"):
+    assert list(ours) == ["data", "classifier", "auditor", "generator", "samples", "evidence"]
+    for stage in ("data", "classifier", "auditor", "generator"):
         assert ours[stage] == theirs[stage]
     assert json.loads(done.stdout)["sampler"] == "bayestrex:smc"
 

@@ -52,6 +52,7 @@ def results(**changes: Any) -> dict[str, Any]:
         "regions_of_one_image": 0,
         "search": search,
         "reconstruction_accuracy": {"classifier": 0.97, "oracle": 0.95},
+        "test_set": None,
         "guide": None,
         "guide_accuracy": None,
         "oracle_accuracy": 0.99,
@@ -382,6 +383,48 @@ def test_regions_are_counted_among_clusters_and_the_parts_that_stand_in_place_of
 
 def test_a_sample_that_was_judged_is_told_when_the_stage_ends() -> None:
     shares = {kind: {"share": 0.25, "low": 0.1, "high": 0.4} for kind in UNKNOWN}
-    info = {"auditors": {"auditor": {}}, "shares": shares, "judged": 200, "not_asked": 1400}
+    info = {"auditors": {"auditor": {}}, "shares": shares, "judged": 200, "not_asked": 1400, "untouched": False}
     assert stage_result("audit", info).endswith("abstained 25.0 %; of 200 judged, 1,400 not asked about")
     assert stage_result("audit", info | {"not_asked": 0}).endswith("abstained 25.0 %")
+
+
+def inspected(**changes: Any) -> dict[str, Any]:
+    """What a run says that inspected the test set."""
+    kinds = {"genuine": 3, "label_error": 2, "third_class": 0, "abstained": 1}
+    return results(correction_skipped="images without codes") | {
+        "test_set": {
+            "classes": ["cat", "dog"], "images": 90, "wrong": 6, "confident": 0.85, "confident_errors": 2,
+            "confident_errors_as": [1, 1], "ambiguous_between": [0.4, 0.6], "ambiguous": 4,
+            "ambiguous_pairs": [[0, 1, 4]], "confusion": [[40, 5], [1, 44]], "auditor": None,
+            "judged": {"wrong": kinds, "confident_errors": kinds | {"genuine": 1, "label_error": 1, "abstained": 0}},
+            **changes,
+        }
+    }  # fmt: skip
+
+
+def test_an_inspection_of_the_test_set_is_summed_up_without_generator_or_regions() -> None:
+    summary = summarise(inspected())
+    assert summary.headline == (
+        "6 of 90 test images are wrong, 2 with a confidence of at least 0.85. Likely label errors: 2, 1 of them with "
+        "such confidence."
+    )
+    facts = dict(summary.facts)
+    assert facts["confident"] == "2 errors: 1 genuine, 1 label error, 0 third class, 0 abstained"
+    assert facts["ambiguous"] == "4 images with two classes between 0.4 and 0.6, of 1 pair of classes"
+    assert {"generator", "regions", "lambda"}.isdisjoint(facts)
+    assert summary.confusions == (("is, taken for", "cat", "dog"), [("cat", "40", "5"), ("dog", "1", "44")])
+
+
+def test_without_an_auditor_no_label_is_doubted() -> None:
+    summary = summarise(inspected(judged=None))
+    assert summary.headline.endswith("Whether their labels are right was not judged.")
+    assert dict(summary.facts)["confident"] == "2 errors"
+
+
+def test_of_many_classes_the_most_frequent_confusions_are_named() -> None:
+    classes = [f"sign {i}" for i in range(13)]
+    table = [[9 if i == j else 0 for j in range(13)] for i in range(13)]
+    table[3][7], table[0][1] = 4, 2
+    summary = summarise(inspected(classes=classes, confusion=table))
+    assert summary.confusions is None
+    assert dict(summary.facts)["confused"] == "sign 3 as sign 7 (4), sign 0 as sign 1 (2)"

@@ -5,7 +5,7 @@ import torch
 from twins import LenientConfig, assert_caught, assert_every_check_has_a_twin, component
 
 from modeldebug.testing import PlantedGenerator, check_generator
-from modeldebug.testing.problems import PlantedConditionalGenerator
+from modeldebug.testing.problems import PlantedConditionalGenerator, truth
 from modeldebug.testing.problems_discrete import SceneGenerator
 
 
@@ -37,6 +37,16 @@ class TooBright(Reference):
 class Grey(Reference):
     def _decode(self, z, condition):
         return 0 * super()._decode(z, condition) + 0.9
+
+
+class Knowing(Reference):
+    def _truth(self, z):
+        return truth(z)
+
+
+class KnowsAFifthClass(Knowing):
+    def _truth(self, z):
+        return truth(z) + 4
 
 
 class Detached(Reference):
@@ -220,6 +230,7 @@ TWINS = {
     "reconstructs_training_images": (component(Grey, *BOTH), "mean squared error"),
     "spread_is_that_of_the_codes": (component(SpreadInLogarithms, *BOTH), "values below 0"),
     "told_class_is_shown": (component(Reference, *BOTH, "conditional"), "by chance it is 25%"),
+    "truth_is_known_where_it_is_declared": (component(Reference, *BOTH, "truth"), "classes are not told"),
     "decodes_with_gradients": (component(Detached, *BOTH), "do not depend on the codes"),
     "decoding_repeats": (component(Noisy, *BOTH), "images that differ"),
     "rows_do_not_mix": (component(NormalisedOverTheBatch, *BOTH), "other codes stand beside"),
@@ -234,6 +245,8 @@ TWINS = {
 }
 MORE_TWINS = [
     ("spread_is_that_of_the_codes", component(SpreadOfOneNumber, *BOTH), "(1, 1)"),
+    ("truth_is_known_where_it_is_declared", component(Knowing, *BOTH), "'truth' is not declared"),
+    ("truth_is_known_where_it_is_declared", component(KnowsAFifthClass, *BOTH, "truth"), "out of range"),
     ("sampling_is_seeded", component(SamplesAlwaysTheSame), "the same draws for another seed"),
     ("sampling_is_seeded", component(StepsFromGlobals), "other steps for the same seed"),
     ("valid_codes_decode", component(DrawsBeyondItsFence), "prior draws are not valid"),
@@ -253,6 +266,10 @@ def test_reference_generator_passes_every_check():
 
 def test_reference_that_is_told_the_class_passes_every_check():
     check_generator(component(Obedient, *BOTH, "conditional"))
+
+
+def test_reference_that_knows_the_truth_passes_every_check():
+    check_generator(component(Knowing, *BOTH, "truth"))
 
 
 def test_reference_with_a_spread_passes_every_check():

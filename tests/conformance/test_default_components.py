@@ -73,6 +73,13 @@ def test_beta_noise_keeps_its_contract_with_its_own_settings(check: Callable[[],
     check()
 
 
+@parametrize_with_checks(
+    [(next(c for c in COMPONENTS if c.name == "random-walk"), {**SHORT["random-walk"], "parts": 2})]
+)
+def test_walk_in_parts_keeps_its_contract(check: Callable[[], None]):
+    check()
+
+
 @parametrize_with_checks([(c, {"components": 5, "within": "expected"}) for c in modeldebug_clusterers()])
 def test_mixture_within_expected_labels_keeps_its_contract(check: Callable[[], None]):
     check()

@@ -303,3 +303,18 @@ def test_schema_explains_every_default():
 def test_every_preset_of_the_default_plugins_resolves_in_every_budget(preset, budget):
     config = resolve(Registry.load(["defuse"]), ["defuse"], [Layer("--set", {}, budget)], preset=preset)
     assert set(ROLES) - set(config.choices) <= {*OPTIONAL} - {"auditor"}
+
+
+def test_preset_brings_the_plugins_that_its_components_are_from_and_no_other_preset_does():
+    names = {}
+    for preset in ("defuse", "defuse-clevr"):
+        registry = Registry.load(["defuse"])
+        resolve(registry, ["defuse"], [], preset=preset)
+        names[preset] = {source.plugin for source in registry.plugins}
+    assert names["defuse-clevr"] - names["defuse"] >= {"clevr", "rivals"}
+
+
+def test_plugin_that_is_blocked_is_not_brought_by_a_preset():
+    names = ["defuse", "no:clevr"]
+    with pytest.raises(ConfigError, match="clevr"):
+        resolve(Registry.load(names), names, [], preset="defuse-clevr")

@@ -67,9 +67,8 @@ def judged():
 
 
 def test_the_test_set_is_counted_as_it_is():
-    found = judged().info
-    assert found["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 1, 0]]
-    test = found["test_set"]
+    test = judged().info["test_set"]
+    assert test["confusion"] == [[2, 1, 0], [0, 1, 0], [0, 1, 0]]
     assert (test["images"], test["confident_errors"], test["confident_errors_as"]) == (5, 1, [0, 1, 0])
     assert (test["ambiguous"], test["ambiguous_pairs"]) == (2, [[0, 1, 2]])
 

@@ -12,6 +12,9 @@ import torch
 import modeldebug
 from modeldebug import ConfigError, InputError, Inspection, Run, RunFolderError, store
 from modeldebug import inspection as inspecting
+from modeldebug.config import Layer
+from modeldebug.inspecting import inspection_config
+from modeldebug.registry import Registry
 from modeldebug.testing.problems import SPEC, known_problem
 
 from .bits import Watch, bits, kept
@@ -19,7 +22,8 @@ from .inspected import SMC, look, own, settings
 
 KNOWN = known_problem()
 TARGETS = ("ambiguous:0,1", "high-confidence:bright-bright", "class-excluded:1")
-STAGES = ["data", "classifier", "generator", "samples", "generator-without-1", "samples-without-1", "evidence"]
+JUDGED = ["data", "classifier", "auditor"]  # the auditor since the settings name one
+STAGES = [*JUDGED, "generator", "samples", "generator-without-1", "samples-without-1", "evidence"]
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +53,17 @@ def test_every_target_has_its_diagnosis_and_its_generator(inspection: Inspection
     assert (results["kind"], inspection.status) == ("inspection", "done")
 
 
+def test_no_auditor_is_trained_that_only_the_preset_names() -> None:
+    registry = Registry.load(["bayestrex"])
+    config = inspection_config(registry, ["bayestrex"], [], targets=["uniform"])
+    assert "auditor" in config.choices
+    assert config.sources["auditor.use"].startswith(inspecting.FROM_ELSEWHERE)
+    named = inspection_config(
+        registry, ["bayestrex"], [Layer("--auditor", {"auditor": {"use": "oracle"}})], targets=["uniform"]
+    )
+    assert not named.sources["auditor.use"].startswith(inspecting.FROM_ELSEWHERE)
+
+
 def test_images_of_a_target_are_predicted_as_its_samples_say(inspection: Inspection) -> None:
     for target in ("ambiguous:dark-dark,bright-dark", "class-excluded:1"):
         samples, images = inspection.samples(target), inspection.images(target)
@@ -67,7 +82,7 @@ def test_a_class_excluded_target_gets_a_generator_that_has_not_seen_the_class(in
 def test_generator_data_without_the_class_serve_as_they_are(tmp_path: Path) -> None:
     data = {"classes": ["dark-dark", "dark-bright"]}
     found = look(tmp_path / "it", "class-excluded:1", generator=own("learning"), generator_data=data)
-    assert kept(found.path) == ["data", "classifier", "generator", "samples", "evidence"]
+    assert kept(found.path) == [*JUDGED, "generator", "samples", "evidence"]
     assert found.results["generator_data"]["classes"] == data["classes"]
     assert found.results["targets"][0]["generator"] == "generator"
 

@@ -28,10 +28,10 @@ def scenes():
     return SCENES.problem(TARGETS, WIDE)
 
 
-def fit(problem, iterations=150):
+def fit(problem, iterations=150, **settings):
     """p-values of the enumerated posterior of each target, by the last codes of many chains that start as prior draws;
     states of which fewer than five are expected are counted together."""
-    samples, _ = sampled(walk(chains=CHAINS, draws=CHAINS, warmup=iterations, samples=1, block=iterations), problem)
+    samples, _ = sampled(walk(chains=CHAINS, draws=CHAINS, warmup=iterations, samples=1, **settings), problem)
     found = []
     for t, target in enumerate(TARGETS):
         expected = CHAINS * SCENES.posterior(target, WIDE)
@@ -166,3 +166,32 @@ def test_prior_without_an_image_is_refused(scenes):
     scenes.sample_prior = lambda n, rng: torch.tensor([[3.0, 3.0, 0.0]]).repeat(n, 1)
     with pytest.raises(PluginError, match="no draw from the prior has an image"):
         starts(scenes, chains=5, draws=50)
+
+
+def in_parts(problem, **settings):
+    """The samples of a walk in three parts, and its steps from the states that it knew ahead."""
+    parted = walk(chains=7, draws=32, warmup=20, samples=10, parts=3, **settings)
+    state = parted.start(problem, rng_for(4))
+    ahead = parted.ahead(problem, state)
+    steps = [parted.step(problem, known) for known in ahead]
+    for (after, _), known in zip(steps, [*ahead[1:], {**state, "part": 3, "done": True}], strict=True):
+        assert after == {**known, "acceptance": after["acceptance"]}
+        assert bool((parted.moves(after)["acceptance"] > 0).all())
+    return [candidates for _, candidates in steps]
+
+
+def test_walk_in_parts_knows_its_steps_ahead_and_has_every_chain_once(scenes):
+    found = in_parts(scenes)
+    each = [sorted(set(candidates.chain.tolist())) for candidates in found]
+    assert each == [[0, 1, 2], [3, 4], [5, 6]]
+    assert sum(len(candidates) for candidates in found) == 7 * 10 * len(TARGETS)
+    assert not torch.equal(found[1].z, found[2].z)  # parts of as many chains, from starts of their own
+
+
+def test_frequencies_of_a_walk_in_parts_are_those_of_the_posterior(scenes):
+    assert min(fit(scenes, parts=2)) > 0.001
+
+
+def test_more_parts_than_chains_are_refused():
+    with pytest.raises(ValueError, match="each part needs a chain"):
+        RandomWalkConfig(chains=2, parts=3)

@@ -209,12 +209,16 @@ def _audit(made: Made, judged: torch.Tensor, expected: torch.Tensor) -> Saved:
     if not roles:
         shares: dict[str, Any] = {name: {"share": None, "low": None, "high": None} for name in JUDGEMENTS}
         counts: dict[str, Any] = dict.fromkeys((*JUDGEMENTS, "judged", "not_asked"))
-        return Saved({}, {**counts, "shares": shares, "genuine_origins": None, "auditors": {}, "agreement": []})
+        return Saved(
+            {},
+            {**counts, "untouched": False, "shares": shares, "genuine_origins": None, "auditors": {}, "agreement": []},
+        )
     info = {
         **count_judgements(judged),
         "judged": int((judged != NOT_ASKED).sum()),
         "not_asked": int((judged == NOT_ASKED).sum()),
         "shares": share_intervals(judged, origin, seed=0),
+        "untouched": False,
         "genuine_origins": len(origin[judged == GENUINE].unique()),
         "auditors": {role: count_judgements(judged) for role in roles},
         "agreement": [{"auditors": list(roles), **AGREEMENT}] if len(roles) == 2 else [],
@@ -327,7 +331,9 @@ def _evidence(made: Made, clusters: int, corrected: bool, rng: torch.Generator) 
     table = torch.diag(torch.full((k,), 9))
     table[0, 1] = 4
     confusion = {"before": table.tolist(), "after": table.tolist() if corrected else None}
-    info: dict[str, Any] = {"confusion": confusion, "misclassified_train": made.misclassified, "novelty": None}
+    info: dict[str, Any] = {
+        "confusion": confusion, "misclassified_train": made.misclassified, "novelty": None, "test_set": None,
+    }  # fmt: skip
     tensors = {}
     if made.misclassified and clusters:
         info["novelty"] = [{"distance": 1.234, "label": 0, "predicted": 1}] * clusters

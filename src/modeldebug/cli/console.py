@@ -90,6 +90,7 @@ class RunConsole(ABC):
                 ("failures", "count", "share (95 %)", "what they are"), summary.failures, right=(1,), whole=(0, 1, 2)
             ),
             *([rest] if (rest := intervals(results)) else []),
+            *([table(*rows, right=range(1, 13), whole=range(13))] if (rows := summary.confusions) else []),
             facts([*summary.facts, *next_steps(results, run)], indent=LABEL),
         )
 

@@ -30,6 +30,7 @@ from ..words import (
     weak_guide,
     with_interval,
 )
+from . import tested
 from .words import reliability
 
 Results = Mapping[str, Any]
@@ -41,6 +42,7 @@ MEANINGS = {
     "abstained": "the auditor cannot tell",
 }
 COLUMNS = {"before": "before", "after": "corrected", "control": "control", "failures_alone": "failures alone"}
+NAMES = 5  # of regions that are told
 CONTROLS = "control: lambda = 0; failures alone: on single failures, without clustering"
 
 
@@ -53,16 +55,26 @@ class Summary:
         accuracies: a row for test and one for region accuracy, in the columns `COLUMNS`.
         failures: name, count, share and meaning of each kind of failure.
         facts: everything else, as label and text.
+        confusions: headings and rows of the confusion matrix, where the test set was inspected.
     """
 
     headline: str
     accuracies: tuple[tuple[str, ...], ...]
     failures: tuple[tuple[str, str, str, str], ...]
     facts: tuple[tuple[str, str], ...]
+    confusions: tuple[tuple[str, ...], list[tuple[str, ...]]] | None = None
 
 
 def summarise(results: Results) -> Summary:
     """The results of a finished run, for people."""
+    if (found := results["test_set"]) is not None:
+        return Summary(
+            tested.headline(found),
+            _accuracies(results)[:1],
+            _failures(results),
+            _facts_of_test_set(results),
+            tested.confusions(found),
+        )
     return Summary(_headline(results), _accuracies(results), _failures(results), _facts(results))
 
 
@@ -141,13 +153,31 @@ def _accuracies(results: Results) -> tuple[tuple[str, ...], ...]:
 def _failures(results: Results) -> tuple[tuple[str, str, str, str], ...]:
     search = results["search"]
     rows = []
-    for name, meaning in MEANINGS.items():
-        n = search[name]
-        share = with_interval(search["shares"][name])
-        rows.append((name.replace("_", " "), DASH if n is None else f"{n:,}", share, meaning))
+    for kind, name, meaning in _kinds(results):
+        n = search[kind]
+        rows.append((name, DASH if n is None else f"{n:,}", with_interval(search["shares"][kind]), meaning))
     if sampled(search):
         rows.append(("not asked", f"{search['failures'] - search['judged']:,}", DASH, "people judged a random sample"))
     return tuple(rows)
+
+
+def _kinds(results: Results) -> list[tuple[str, str, str]]:
+    """Each kind of failures as it is counted, its name, and what it means; of test images, it is the label that is
+    wrong where a generated image would have drifted."""
+    if results["test_set"] is None:
+        return [(name, name.replace("_", " "), meaning) for name, meaning in MEANINGS.items()]
+    return [(tested.JUDGED_AS[kind], name, tested.MEANINGS[kind]) for kind, name in tested.NAMES.items()]
+
+
+def _facts_of_test_set(results: Results) -> tuple[tuple[str, str], ...]:
+    """What there is to say of a run that inspected the test set: no generator or region has a part in it."""
+    return (
+        *tested.facts(results["test_set"]),
+        *_auditors(results),
+        ("correction", f"none: {results['correction_skipped']}"),
+        ("preset", preset_named(results["preset"], results["budget"])),
+        ("time", duration(results["seconds"]["total"])),
+    )
 
 
 def _facts(results: Results) -> tuple[tuple[str, str], ...]:
@@ -166,6 +196,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
         ),
         ("generator", _reconstruction(results)),
         ("regions", _regions(results)),
+        *((("named", _named(results["region_names"])),) if results.get("region_names") else ()),
         *((("splits", said),) if (said := splitting(results)) else ()),
         ("lambda", _strength(results)),
         ("preset", preset_named(results["preset"], results["budget"])),
@@ -208,6 +239,12 @@ def _reconstruction(results: Results) -> str:
         return f"{DASH} (it cannot encode images)"
     oracle = f", the oracle {percent(accuracy['oracle'])}" if accuracy["oracle"] is not None else ""
     return f"of its reconstructions the classifier gets {percent(accuracy['classifier'])} right{oracle}"
+
+
+def _named(names: Sequence[str]) -> str:
+    """The largest regions in words, where the clusterer has words for them."""
+    rest = f"; and {len(names) - NAMES:,} more, in the report" if len(names) > NAMES else ""
+    return "; ".join(names[:NAMES]) + rest
 
 
 def _regions(results: Results) -> str:

@@ -40,7 +40,8 @@ def reliability(accuracy: float | None, abstained: float | None) -> str:
 def _shares(info: Info) -> str:
     if not info["auditors"]:
         return "not judged: there is no auditor"
-    shares = {name.replace("_", " "): share["share"] for name, share in info["shares"].items()}
+    called = {"drift": "likely label error"} if info["untouched"] else {}
+    shares = {called.get(name, name.replace("_", " ")): share["share"] for name, share in info["shares"].items()}
     if None in shares.values():
         return "nothing to judge"
     of = f"; of {info['judged']:,} judged, {info['not_asked']:,} not asked about" if info["not_asked"] else ""

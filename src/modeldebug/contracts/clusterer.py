@@ -37,8 +37,8 @@ class Clusterer(Contract[ConfigT]):
         """Cluster at least one failure.
 
         Raises:
-            PluginError: weights outside [0, 1], or an assignment to clusters that do not exist; or the failures were
-                changed.
+            PluginError: weights outside [0, 1], an assignment to clusters that do not exist, or names that do not fit;
+                or the failures were changed.
         """
         with untouched(self.name, failures=failures):
             clustering = self._fit(failures, context)
@@ -60,6 +60,13 @@ class Clusterer(Contract[ConfigT]):
             high=len(clustering) - 1,
             plugin=self.name,
         )
+        if clustering.names and len(clustering.names) != len(clustering):
+            raise PluginError(
+                "the clusters' names do not fit them",
+                got=f"{len(clustering.names)} names",
+                expected=f"{len(clustering)}, one for each cluster, or none",
+                plugin=self.name,
+            )
         return clustering
 
     @final

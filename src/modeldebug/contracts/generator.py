@@ -40,7 +40,8 @@ class Generator(Contract[ConfigT]):
     """Decodes latent codes into images, and draws codes from a prior.
 
     A component that can do more declares it in `Component.provides`: "encode" (implement `_encode`), "gradients"
-    (`_decode` is differentiable), "conditional" (the decoder is told the class).
+    (`_decode` is differentiable), "conditional" (the decoder is told the class), "truth" (it knows the class of any
+    code's image: implement `_truth`).
 
     >>> from modeldebug.testing import known_problem
     >>> generator = known_problem().generator
@@ -161,6 +162,25 @@ class Generator(Contract[ConfigT]):
             valid = self._valid(z)
         return check_tensor("the validity", valid, shape=(len(z),), dtype=torch.bool, plugin=self.name)
 
+    @final
+    def truth(self, z: Tensor) -> Tensor | None:
+        """The class of the image of each code (n, d), for certain, (n,) int64; None where the generator does not know
+        it. What is expected of a code is then this class, wherever the code is from: a failure is one, and needs no
+        judge.
+
+        Raises:
+            PluginError: the codes have another shape or dtype, telling raises, or the classes break the contract.
+        """
+        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self.name)
+        with blamed("running the generator", self.name):
+            truth = self._truth(z)
+        if truth is None:
+            return None
+        last = self.spec.num_classes - 1
+        return check_tensor(
+            "the true class", truth, shape=(len(z),), dtype=torch.int64, low=0, high=last, plugin=self.name
+        )
+
     def health(self) -> Health | None:
         """How the last `fit` went; None, unless overridden."""
         return None
@@ -196,6 +216,10 @@ class Generator(Contract[ConfigT]):
         """All, unless overridden: by a generator that cannot make an image of every code, such as a scene whose objects
         overlap."""
         return torch.ones(len(z), dtype=torch.bool)
+
+    def _truth(self, z: Tensor) -> Tensor | None:
+        """None, unless overridden: by one that has put into its images what is asked about, as a renderer."""
+        return None
 
     @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:

@@ -25,6 +25,8 @@ class Labeler(Contract[ConfigT]):
 
     Attributes:
         is_program: True where answers cost no person's time, so that the core may ask about many images.
+        exact: True where it repeats what the generator knows (`LabelRequest.truth`), and answers nothing else: its
+            component requires "truth". It is not measured on images of the data, whose class it is not told.
         folder: where questions and votes may be kept, `labels` in the run's folder; the core sets it, and None stands
             for no run. All labelers of a run share it: requests have ids of their own.
         batch_size: images that networks are asked about at a time; the core sets it, and None stands for what
@@ -40,6 +42,7 @@ class Labeler(Contract[ConfigT]):
     """
 
     is_program: bool = False
+    exact: bool = False
     folder: Path | None = None
     batch_size: int | None = None
 

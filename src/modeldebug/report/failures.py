@@ -11,9 +11,15 @@ from ..words import DASH, agreement_said, error_of, resampled, rootless, sampled
 from .findings import Findings
 from .images import THUMB
 from .regions import Sample, Share, sample_of, shares_of
+from .test_set import of_test_image
 from .wording import count, percent, unbroken
 
 EXAMPLES = 10  # failures shown of each kind
+GENERATED = (
+    "A failure is an image from the generator whose prediction differs from the label that it should have: that of the "
+    "training image it started from or, for a draw from the prior, the class that the generator was told."
+)
+GIVEN = "A failure is a test image whose prediction differs from the label that the data set gives it."
 
 
 @dataclass(frozen=True)
@@ -46,9 +52,18 @@ class Judge:
     reliability: str
 
 
+def what(findings: Findings) -> str:
+    """What is called a failure."""
+    return GENERATED if findings.results["test_set"] is None else GIVEN
+
+
 def shares(findings: Findings) -> tuple[Share, ...]:
-    """The shares of the four kinds, with their intervals; none where nobody judged."""
-    return () if findings.judged is None else shares_of(findings.judged, findings.results["search"]["shares"])
+    """The shares of the four kinds, with their intervals; none where nobody judged. Test images do not drift: there it
+    is the label that is likely wrong."""
+    if findings.judged is None:
+        return ()
+    found = shares_of(findings.judged, findings.results["search"]["shares"])
+    return found if findings.results["test_set"] is None else tuple(map(of_test_image, found))
 
 
 def basis(findings: Findings) -> str:
@@ -106,6 +121,8 @@ def targets(findings: Findings) -> tuple[Pursued, ...]:
 def judges(findings: Findings) -> tuple[Judge, ...]:
     """Who labelled regions, and who judged single failures."""
     found = [Judge("Labelled the samples of the clusters", _named(findings, "labeler"), _reliability(findings))]
+    if findings.results["test_set"] is not None:  # which have no clusters
+        found = []
     for role in (role for role in AUDITORS if role in findings.stages):
         task = "Judged the single failures" if role == "auditor" else "Judged them as well, without a say in the shares"
         said = error_of(findings.info(role))
@@ -121,11 +138,15 @@ def agreement(findings: Findings) -> tuple[str, ...]:
 
 def _named(findings: Findings, role: str) -> str:
     who = "an oracle, which is a program: " if findings.is_program(role) else "people, asked through "
+    if findings.is_exact(role):
+        who = "the generator itself: "
     return who + findings.component(role)
 
 
 def _reliability(findings: Findings) -> str:
     info = findings.info("labeler")
+    if findings.is_exact("labeler"):
+        return "Exact: it repeats what the generator knows of its images"
     if not findings.is_program("labeler"):
         return "Believed as they answer, not measured on test images"
     if info["accuracy"] is None:

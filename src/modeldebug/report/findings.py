@@ -73,6 +73,10 @@ class Findings:
         """Whether a labeler is a program; people are never called an oracle, nor an oracle human."""
         return bool(self.info(role)["program"])
 
+    def is_exact(self, role: str) -> bool:
+        """Whether a labeler repeats what the generator knows."""
+        return bool(self.info(role).get("exact"))
+
     def component(self, role: str) -> str:
         name: str = self.config[role]["use"]
         return name

@@ -26,6 +26,20 @@ class Picture:
     crisp: bool
 
 
+@dataclass(frozen=True)
+class Shot:
+    """An image with a few words under it, line by line: a class, and its probability where there is one."""
+
+    picture: Picture
+    lines: tuple[tuple[str, str], ...]
+    alt: str
+
+    @staticmethod
+    def of(x: Tensor, lines: Sequence[tuple[str, str]], what: str) -> Shot:
+        """An image x (c, h, w) with its words, which also stand for it where it cannot be seen."""
+        return Shot(picture(x), tuple(lines), f"{what}: {', '.join(' '.join(line).strip() for line in lines)}")
+
+
 def picture(x: Tensor, size: int = TILE) -> Picture:
     """One image (c, h, w) in [0, 1], shown about `size` CSS pixels wide, or larger if it holds more than that."""
     image = _to_pillow(x)

@@ -19,6 +19,7 @@ from ..words import (
 from .findings import Findings
 from .wording import DASH, count, interval, interval_of, percent, points, strength, unbroken
 
+UNUSED = ("labeler", "generator", "gate", "origins")  # stages that say nothing of the test images by themselves
 CORRECTED = 0.9  # region accuracy from which a correction is called one without "partly"
 
 
@@ -64,7 +65,7 @@ class Outcome:
 
 def outcome(findings: Findings) -> Outcome:
     """The first screen of the page."""
-    return Outcome(_headline(findings), _lead(findings), _warnings(findings), _tiles(findings), _accuracies(findings))
+    return Outcome(_headline(findings), _lead(findings), warnings(findings), _tiles(findings), accuracies(findings))
 
 
 def corrected(findings: Findings) -> bool:
@@ -215,9 +216,11 @@ def _price(findings: Findings) -> str:
     )
 
 
-def _warnings(findings: Findings) -> tuple[str, ...]:
+def warnings(findings: Findings) -> tuple[str, ...]:
     """The run's own warnings, and what makes its judges or its clusters doubtful."""
-    found = [_sentence(warning) for warning in findings.results["warnings"]]
+    told = zip(findings.results["warnings"], findings.results["warning_stages"], strict=True)
+    of_test_images = findings.results["test_set"] is not None  # no generator has a part in these, and nothing is learnt
+    found = [_sentence(warning) for warning, stage in told if not of_test_images or stage not in UNUSED]
     if findings.info("clusters")["converged"] is False:
         found.append(f"The clustering has not converged: {findings.info('clusters')['note']}.")
     test = findings.results["test_accuracy"]["before"]
@@ -228,6 +231,8 @@ def _warnings(findings: Findings) -> tuple[str, ...]:
         ("labeler", "oracle that labelled the regions"),
         ("auditor", "auditor that judged the failures"),
     ):
+        if of_test_images and role in UNUSED:
+            continue
         if role not in findings.stages or not findings.is_program(role):
             continue
         accuracy = findings.info(role)["accuracy"]
@@ -290,7 +295,7 @@ def _by_labeler(results: Mapping[str, Any]) -> str:
     return f"; labels by the oracle ({percent(1 - results['oracle_accuracy'])} wrong on real images)"
 
 
-def _accuracies(findings: Findings) -> tuple[Accuracies, ...]:
+def accuracies(findings: Findings) -> tuple[Accuracies, ...]:
     tested = findings.info("data")["images"]["test"]
     if not corrected(findings):
         test = _rate(findings.results["test_accuracy"]["before"], tested)

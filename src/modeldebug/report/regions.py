@@ -78,6 +78,7 @@ class Gallery:
     """A kept region."""
 
     anchor: str
+    name: str | None  # what its failures have in common, where the clusterer says it
     part_of: int | None  # the cluster that it is a part of
     label: str
     predicted: str | None  # what it is most often taken for; None where no wrong class prevails
@@ -102,6 +103,7 @@ class Row:
     """A cluster in a table."""
 
     cluster: int
+    name: str | None
     part_of: int | None
     thumbs: tuple[Sample, ...]
     label: str
@@ -201,6 +203,7 @@ def _gallery(
 ) -> Gallery:
     return Gallery(
         anchor=f"region-{region['cluster']}",
+        name=region.get("name"),
         part_of=region["parent"],
         label=findings.classes[region["label"]],
         predicted=findings.classes[region["predicted"]] if region["predicted"] != region["label"] else None,
@@ -297,6 +300,7 @@ def _row(findings: Findings, region: dict[str, Any], thumbs: int) -> Row:
     judged = 0 if genuine is None else sum(region["failures"].values())
     return Row(
         cluster=region["cluster"],
+        name=region.get("name"),
         part_of=region["parent"],
         thumbs=_samples(findings, region, thumbs, THUMB),
         label=percent(None) if region["label"] is None else findings.classes[region["label"]],

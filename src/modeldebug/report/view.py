@@ -15,6 +15,8 @@ from .frame import Frame, frame
 from .generator import Gate, gate
 from .outcome import Outcome, outcome
 from .regions import Gallery, Group, RoundRow, Share, galleries, groups, rounds
+from .test_set import TestSet, test_set
+from .test_set import outcome as outcome_of_test_set
 from .wording import count, percent, unbroken
 
 
@@ -22,6 +24,7 @@ from .wording import count, percent, unbroken
 class Failures:
     """What the failures are."""
 
+    what: str  # a failure is
     total: int
     facts: tuple[str, ...]
     shares: tuple[Share, ...]
@@ -61,14 +64,17 @@ class Page(Frame):
     gate: Gate | None
     map: MapView | None
     matrices: tuple[Matrix, ...]
+    test: TestSet | None  # where the search was one among the test images
+    tile: int
 
 
 def build(store: RunStore) -> Page:
     """The page of a finished run."""
     findings = Findings.of(store)
+    test = test_set(findings)
     return Page(
         **frame(findings, _use(findings) if findings.results["correction_skipped"] is None else ()),
-        outcome=outcome(findings),
+        outcome=outcome(findings) if test is None else outcome_of_test_set(findings),
         failures=_failures(findings),
         regions=_regions(findings),
         labelled_by=unbroken(labelled_by(findings.results)),
@@ -78,6 +84,8 @@ def build(store: RunStore) -> Page:
         gate=gate(findings),
         map=details.map_view(findings),
         matrices=details.matrices(findings),
+        test=test,
+        tile=_tile(findings),
     )
 
 
@@ -87,7 +95,7 @@ def _failures(findings: Findings) -> Failures:
     facts = [
         f"{count(search['found'], 'failure')} found in {count(search['queries'], 'query')}",
         *([] if rootless(search) else [f"{search['distinct_origins']:,} of {origins} led to one"]),
-        *([others] if (others := without_origin(search)) else []),
+        *([others] if (others := without_origin(search)) and findings.results["test_set"] is None else []),
     ]
     if findings.config["search"]["start"] == "right":
         facts.append(
@@ -100,6 +108,7 @@ def _failures(findings: Findings) -> Failures:
     if search["failures"] < search["found"]:
         facts.append(f"{search['failures']:,} kept, drawn at random")
     return Failures(
+        what=failures.what(findings),
         total=search["failures"],
         facts=tuple(facts),
         shares=failures.shares(findings),
@@ -129,7 +138,6 @@ def _regions(findings: Findings) -> Regions:
         )
     shown = galleries(findings)
     widest = max((s.picture.width for gallery in shown for s in gallery.samples), default=0)
-    longest = max((len(word) for name in findings.classes for word in name.split()), default=1)
     return Regions(
         galleries=shown,
         groups=groups(findings),
@@ -137,9 +145,15 @@ def _regions(findings: Findings) -> Regions:
         kept=len(findings.kept),
         set_aside=len(findings.clusters) - len(findings.kept),
         how=how,
-        tile=max(64 if longest <= 4 else 104, widest + 8),
+        tile=max(_tile(findings), widest + 8),
         no_novelty=findings.info("evidence").get("misclassified_train") == 0,
     )
+
+
+def _tile(findings: Findings) -> int:
+    """The least width of an image with its words, in CSS pixels."""
+    longest = max((len(word) for name in findings.classes for word in name.split()), default=1)
+    return 64 if longest <= 4 else 104
 
 
 def _use(findings: Findings) -> tuple[tuple[str, str], ...]:

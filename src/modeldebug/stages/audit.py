@@ -38,7 +38,13 @@ class Auditor:
 
 
 def audit(
-    auditors: Mapping[str, Auditor], failures: Failures, spec: DataSpec, context: Context, *, settings: AuditSection
+    auditors: Mapping[str, Auditor],
+    failures: Failures,
+    spec: DataSpec,
+    context: Context,
+    *,
+    settings: AuditSection,
+    untouched: bool = False,
 ) -> Saved:
     """Judge failures: genuine, third class, drift or abstained; with shares of those that were judged, and where there
     are several auditors their agreement. Counts are null where nobody judges.
@@ -47,6 +53,8 @@ def audit(
 
     Args:
         auditors: by role, the one whose word counts first.
+        untouched: whether the failures are images of the data as they are: what would be drift is then an image whose
+            label is likely to be wrong.
 
     Raises:
         WaitingForPeople: people have not answered yet.
@@ -54,7 +62,17 @@ def audit(
     if not auditors:
         none = {name: {"share": None, "low": None, "high": None} for name in JUDGEMENTS}
         counts = dict.fromkeys((*JUDGEMENTS, "judged", "not_asked"))
-        return Saved({}, {**counts, "shares": none, "genuine_origins": None, "auditors": {}, "agreement": []})
+        return Saved(
+            {},
+            {
+                **counts,
+                "untouched": untouched,
+                "shares": none,
+                "genuine_origins": None,
+                "auditors": {},
+                "agreement": [],
+            },
+        )
     seed = spawn(context.rng)
     sample = torch.randperm(len(failures), generator=rng_for(seed, "sample"))[: settings.sample].sort().values
     labels: dict[str, Tensor] = {}
@@ -69,6 +87,7 @@ def audit(
         **count_judgements(judged[first]),
         "judged": int((judged[first] != NOT_ASKED).sum()),
         "not_asked": int((judged[first] == NOT_ASKED).sum()),
+        "untouched": untouched,
         "shares": share_intervals(judged[first], failures.origin, seed=seed),
         "genuine_origins": len(set(origins[origins >= 0].tolist())),
         "auditors": {role: count_judgements(judged[role]) for role in auditors},
@@ -89,7 +108,8 @@ def _judge(
     """Labels (n,), -1 for none, and judgements (n,) of failures: of those rows that are asked about, or of all."""
     if asked is None:
         images = ImageSet(failures.x, failures.expected.clamp_min(0))
-        labels = ask_in_parts(auditor.labeler, role, images, spec, agreement, auditor.threshold)
+        known = failures.expected if auditor.labeler.exact else None  # by the generator, or no such auditor is let in
+        labels = ask_in_parts(auditor.labeler, role, images, spec, agreement, auditor.threshold, truth=known)
         return labels, judge_failures(failures.allowed, failures.predicted, labels)
     labels = torch.full((len(failures),), -1)
     judged = torch.full((len(failures),), NOT_ASKED)

@@ -106,7 +106,7 @@ def _single_failures(
     labels = expected = failures.expected[some]
     if labeler.is_program:
         unlabelled = ImageSet(failures.x, torch.zeros(len(failures), dtype=torch.int64)).subset(some)
-        labels = ask_in_parts(labeler, "failures-alone", unlabelled, spec, agreement)
+        labels = ask_in_parts(labeler, "failures-alone", unlabelled, spec, agreement, truth=expected)
     if not bool((labels >= 0).any()):
         labels = expected
     usable = (labels >= 0).nonzero()[:, 0]

@@ -13,6 +13,7 @@ from ..rng import derive_seed, rng_for
 from ..sections import ReportSection
 from ..store import Saved
 from ..types import Failures, ImageSet, Origins, Region, Splits
+from .test_set import Errors, answers_to, confusion, inspect_test_set
 
 PERPLEXITY = 30  # AAAI appendix B.5
 
@@ -28,28 +29,28 @@ def gather(
     *,
     settings: ReportSection,
     seed: int,
+    errors: Errors | None = None,
 ) -> Saved:
     """Everything that the report needs and no stage has: so a report is drawn from the run folder alone.
 
     Args:
         region_images: (m * n, c, h, w) float32, the labelled samples of the clusters, in their order.
+        errors: those that a search among the test images has found; None where it searched elsewhere.
     """
     predicted = classifier.predict(data.train)
-    confusion = [
-        _confusion(c.predict(data.test), data.test.labels, data.spec.num_classes) for c in (classifier, corrected) if c
+    confusions = [
+        confusion(c.predict(data.test), data.test.labels, data.spec.num_classes) for c in (classifier, corrected) if c
     ]
     tensors, info = _novelty(data.train, predicted, regions, region_images)
-    info["confusion"] = {"before": confusion[0], "after": confusion[1] if corrected else None}
+    info["confusion"] = {"before": confusions[0], "after": confusions[1] if corrected else None}
+    info["test_set"] = None
+    if errors is not None:
+        found = inspect_test_set(data.test, answers_to(classifier, data.test), errors, classes=data.spec.classes)
+        tensors, info["test_set"] = tensors | found.tensors, found.info
     info["misclassified_train"] = int((predicted != data.train.labels).sum())
     if settings.tsne and len(origins) and origins.z is not None and failures.z is not None and len(failures):
         tensors |= _map(origins, failures, settings.tsne, seed)
     return Saved(tensors, info)
-
-
-def _confusion(predicted: Tensor, labels: Tensor, k: int) -> list[list[int]]:
-    """Counts, a row for each true class and a column for each prediction."""
-    counts: list[list[int]] = torch.bincount(labels * k + predicted, minlength=k * k).view(k, k).tolist()
-    return counts
 
 
 def _novelty(

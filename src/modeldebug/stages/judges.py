@@ -24,8 +24,10 @@ from ..words import called, percent
 def fit_labeler(labeler: Labeler[Any], data: Splits, context: Context, *, agreement: float) -> Saved:
     """Let a labeler learn, and measure a program on the real test images: how often it abstains and errs."""
     labeler.fit(data.without_test(), context)
-    info: dict[str, Any] = {"program": labeler.is_program, "accuracy": None, "abstained": None}
-    if labeler.is_program:
+    info: dict[str, Any] = {
+        "program": labeler.is_program, "exact": labeler.exact, "accuracy": None, "abstained": None
+    }  # fmt: skip
+    if labeler.is_program and not labeler.exact:
         info |= _measured(ask_in_parts(labeler, "fit", data.test, data.spec, agreement), data.test.labels)
     return Saved(labeler.state_dict(), info)
 
@@ -65,9 +67,11 @@ def fit_auditor(
     People are believed as they answer. So is a program that does not say how sure it is, but its errors are counted.
     """
     auditor.fit(data.without_test(), context)
+    measured = auditor.is_program and not auditor.exact
     found: dict[str, Any] = {
         "program": auditor.is_program,
-        "error_rate": settings.error_rate if auditor.is_program and settings.error_rate < 1 else None,
+        "exact": auditor.exact,
+        "error_rate": settings.error_rate if measured and settings.error_rate < 1 else None,
         "threshold": None,
         "validation_error": None,
         "reached": None,
@@ -76,7 +80,7 @@ def fit_auditor(
         "abstained": None,
         "warning": None,
     }
-    if auditor.is_program:
+    if measured:
         answers = _answers_in_parts(auditor, "threshold", data.validation, data.spec)
         labels = majority(answers.votes, data.spec.num_classes, settings.agreement)
         answered = labels >= 0
@@ -148,25 +152,38 @@ def ask(
     spec: DataSpec,
     agreement: float,
     threshold: float | None = None,
+    *,
+    truth: Tensor | None = None,
 ) -> Tensor:
     """Labels (n,) int64 of images, -1 for none.
+
+    Args:
+        truth: (n,) int64, what the generator knows of them, for labelers that are exact.
 
     Raises:
         WaitingForPeople: the labeler pends.
     """
     if not len(x):
         return torch.empty(0, dtype=torch.int64)
-    return labels_of(votes(labeler, name, x, spec), spec.num_classes, agreement, threshold)
+    return labels_of(votes(labeler, name, x, spec, truth=truth), spec.num_classes, agreement, threshold)
 
 
-def votes(labeler: Labeler[Any], name: str, x: Tensor, spec: DataSpec, group: Tensor | None = None) -> Answers:
+def votes(
+    labeler: Labeler[Any],
+    name: str,
+    x: Tensor,
+    spec: DataSpec,
+    group: Tensor | None = None,
+    *,
+    truth: Tensor | None = None,
+) -> Answers:
     """The votes on at least one image, and whose they are.
 
     Raises:
         WaitingForPeople: the labeler pends.
     """
     group = torch.full((len(x),), -1) if group is None else group
-    answer = labeler.label(LabelRequest(name, x, spec, group))
+    answer = labeler.label(LabelRequest(name, x, spec, group, truth if labeler.exact else None))
     if not isinstance(answer, Answers):
         what = f"{answer.waiting:,} {'image waits' if answer.waiting == 1 else 'images wait'} for labels"
         raise WaitingForPeople(what, fix=answer.how, plugin=labeler.name, ready=answer.ready)
@@ -180,10 +197,21 @@ def ask_in_parts(
     spec: DataSpec,
     agreement: float,
     threshold: float | None = None,
+    *,
+    truth: Tensor | None = None,
 ) -> Tensor:
     """`ask` about a whole image set, converted in parts so that memory stays flat."""
+
+    def known(rows: Tensor | slice) -> Tensor | None:
+        return None if truth is None else truth[rows]
+
     parts = _parts(name, images, spec)
-    return torch.cat([ask(labeler, part, images.batch(rows)[0], spec, agreement, threshold) for part, rows in parts])
+    return torch.cat(
+        [
+            ask(labeler, part, images.batch(rows)[0], spec, agreement, threshold, truth=known(rows))
+            for part, rows in parts
+        ]
+    )
 
 
 def _answers_in_parts(labeler: Labeler[Any], name: str, images: ImageSet, spec: DataSpec) -> Answers:

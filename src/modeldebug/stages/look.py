@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..batches import in_parts
 from ..classifier import Classifier
 from ..context import Context
 from ..contracts.generator import Generator
@@ -21,10 +20,8 @@ from ..targets import Target
 from ..types import ImageSet, Splits
 from .explain import explain
 from .quality import Codes, Images, decoded, quality
+from .test_set import Errors, answers_to, as_bytes, inspect_test_set
 
-SURE = 0.85  # from which probability on an error is confident (Bayes-TrEx, section 4.10)
-TORN = (0.4, 0.6)  # between which two probabilities of an ambiguous image are
-ERRORS, OF_A_PAIR = 24, 2  # test images that are shown
 TYPICAL = 100  # images of a class, the one in whose midst stands for it
 PAIRS, CLOSE = 4, 0.2  # maps of class boundaries, and how far off a pair's samples may be on average
 PERPLEXITY = 30
@@ -71,6 +68,7 @@ def look(
     context: Context,
     *,
     settings: ReportSection,
+    ask: Callable[[ImageSet], Tensor] | None = None,
 ) -> Saved:
     """Everything that the report of an inspection needs and no other stage has.
 
@@ -79,9 +77,13 @@ def look(
 
     Args:
         learnt: the data of the generators; the classifier's own, unless they are told others.
+        ask: gives an auditor's labels (m,) int64 of test images, -1 for none; None where there is no auditor.
     """
-    answers = _answers(classifier, splits.test)
-    tensors, confusion, test_set = _compare(splits.test, answers, splits.spec.num_classes)
+    answers = answers_to(classifier, splits.test)
+    tested = inspect_test_set(
+        splits.test, answers, Errors.of_test_set(splits.test, answers, ask), classes=splits.spec.classes
+    )
+    tensors = dict(tested.tensors)
     typical, known = _typical(splits.train, splits.spec.num_classes)
     tensors["typical/x"] = as_bytes(typical)
     every, drawn = [], []
@@ -93,7 +95,7 @@ def look(
         every.append({"stage": group.stage, "targets": named})
     context.progress(len(groups) / (len(groups) + 2), "maps and curves")
     first = _foremost(groups, settings.galleries)
-    maps, where = _boundaries(groups, tensors, confusion, settings.tsne, context)
+    maps, where = _boundaries(groups, tensors, tested.info["confusion"], settings.tsne, context)
     saliency, explained = explain(classifier, _to_explain(groups, tensors, first, settings.maps), context)
     context.progress((len(groups) + 1) / (len(groups) + 2), "quality of the generators")
     made = [
@@ -108,7 +110,7 @@ def look(
     return Saved(
         tensors | maps | saliency,
         {
-            "groups": every, "foremost": first, "known": known, "confusion": confusion, "test_set": test_set,
+            "groups": every, "foremost": first, "known": known, "test_set": tested.info,
             "maps": where, "curves": _curves(groups, first), "saliency": explained, **measured,
         },
     )  # fmt: skip
@@ -124,21 +126,6 @@ def prior_draws(group: Shown, n: int, context: Context) -> Codes:
         return Codes(z)
     known = torch.tensor([c for c in range(k) if c not in {target.excluded for target in group.targets}])
     return Codes(z, known[torch.randint(len(known), (len(z),), generator=context.rng)])
-
-
-def as_bytes(x: Tensor) -> Tensor:
-    """Images in [0, 1] as uint8.
-
-    >>> as_bytes(torch.tensor([0.0, 0.5, 1.0])).tolist()
-    [0, 128, 255]
-    """
-    return (x.clamp(0, 1) * 255).round().byte()
-
-
-def _answers(classifier: Classifier, images: ImageSet) -> Tensor:
-    """The classifier's probabilities (n, k) of images, which are read part by part."""
-    parts = [classifier.probs(images.batch(rows)[0]) for rows in in_parts(len(images), images.shape)]
-    return torch.cat([torch.empty(0, classifier.spec.num_classes), *parts])
 
 
 def _seen(group: Shown, drawn: Codes, classifier: Classifier, settings: ReportSection) -> dict[str, Tensor]:
@@ -194,35 +181,6 @@ def _typical(images: ImageSet, k: int) -> tuple[Tensor, list[bool]]:
             x = images.batch(rows)[0]
             typical[c] = x[(x - x.mean(0)).flatten(1).square().sum(1).argmin()]
     return typical, known
-
-
-def _compare(test: ImageSet, probs: Tensor, k: int) -> tuple[dict[str, Tensor], list[list[int]], dict[str, Any]]:
-    """What the test set alone shows: confusions, confident errors, and images that are torn between two classes."""
-    sure, said = probs.max(1)
-    labels = test.labels
-    wrong = ((said != labels) & (sure >= SURE)).nonzero()[:, 0]
-    shown = wrong[sure[wrong].argsort(descending=True, stable=True)][:ERRORS]
-    torn = (probs >= TORN[0]) & (probs <= TORN[1])
-    rows = (torn.sum(1) == 2).nonzero()[:, 0]
-    pairs = torn[rows].nonzero()[:, 1].view(-1, 2)
-    number = pairs[:, 0] * k + pairs[:, 1]
-    found = [(int(n), (number == n).nonzero()[:, 0]) for n in number.unique()]  # type: ignore[no-untyped-call]
-    first = torch.cat([torch.empty(0, dtype=torch.int64), *(rows[of[:OF_A_PAIR]] for _, of in found)])
-    tensors: dict[str, Tensor] = {}
-    for name, of in (("errors", shown), ("torn", first)):
-        x, y = test.batch(of)
-        tensors |= prefixed(f"test/{name}", {"x": as_bytes(x), "labels": y, "probs": probs[of]})
-    confusion: list[list[int]] = torch.bincount(labels * k + said, minlength=k * k).view(k, k).tolist()
-    info = {
-        "images": len(test),
-        "confident": SURE,
-        "confident_errors": len(wrong),
-        "confident_errors_as": torch.bincount(said[wrong], minlength=k).tolist(),
-        "ambiguous_between": list(TORN),
-        "ambiguous": len(rows),
-        "ambiguous_pairs": [[n // k, n % k, len(of)] for n, of in found],
-    }
-    return tensors, confusion, info
 
 
 def _boundaries(

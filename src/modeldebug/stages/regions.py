@@ -23,7 +23,7 @@ def cluster(clusterer: Clusterer[Any], failures: Failures, context: Context) -> 
         note = "no failures to cluster" if not len(failures) else NO_CODES
         return Saved({}, {"clusters": 0, "converged": None, "note": note})
     fitted = clusterer.fit(failures, context)
-    return Saved(_tensors(fitted), {"clusters": len(fitted), "converged": fitted.converged, "note": fitted.note})
+    return Saved(_tensors(fitted), {"clusters": len(fitted), **_words(fitted)})
 
 
 def load_clustering(saved: Saved) -> Clustering | None:
@@ -42,7 +42,12 @@ def _clustering(saved: Saved, info: dict[str, Any]) -> Clustering:
         parameters=saved.part("parameters"),
         converged=info["converged"],
         note=info["note"],
+        names=tuple(info["names"]),
     )
+
+
+def _words(clustering: Clustering) -> dict[str, Any]:
+    return {"converged": clustering.converged, "note": clustering.note, "names": list(clustering.names)}
 
 
 def save_divisions(divisions: Sequence[Division]) -> Saved:
@@ -57,8 +62,7 @@ def save_divisions(divisions: Sequence[Division]) -> Saved:
                 "expected": division.expected,
                 "share": division.share,
                 "clusters": list(division.clusters),
-                "converged": division.clustering.converged,
-                "note": division.clustering.note,
+                **_words(division.clustering),
             }
         )
     return Saved(tensors, {"divisions": rows})

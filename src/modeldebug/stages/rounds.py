@@ -110,7 +110,7 @@ def _label(
     predicted = classifier.probs(x).argmax(1)
     group = torch.tensor(regions).repeat_interleave(n)
     request = "regions" if number == 1 else f"regions-{number}"
-    answers = votes(labeler, request, x, spec, group)
+    answers = votes(labeler, request, x, spec, group, truth=sampler.model.truth(z))
     labels = labels_from(answers.votes, spec.num_classes, aggregate=settings.aggregate, agreement=settings.agreement)
     rows = []
     for i, region in enumerate(regions):
@@ -128,6 +128,7 @@ def _label(
                 min_purity=settings.min_purity,
                 min_labelled=settings.min_labelled,
                 parent=sampler.place(region)[0].parent,
+                name=sampler.name(region),
             )
         )
     return _Round(tuple(rows), z, x, predicted, labels, answers)

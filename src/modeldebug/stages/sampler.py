@@ -90,6 +90,11 @@ class Sampler:
         division, cluster = self.place(region)
         return division.share * float(division.clustering.weights[cluster])
 
+    def name(self, region: int) -> str | None:
+        """What a region is, in words, where the clusterer says it."""
+        division, cluster = self.place(region)
+        return division.clustering.names[cluster] if division.clustering.names else None
+
     def path(self, region: int) -> tuple[str | int, ...]:
         """Where a region is from. Unlike its number it depends on no other region, so it names what is drawn for it."""
         division, cluster = self.place(region)

@@ -123,6 +123,21 @@ def told_class_is_shown(subject: Subject) -> None:
 
 @rule(
     "generator",
+    says="a generator that declares 'truth' tells the class of each code's image, and one that tells it declares it",
+    why="it is what is expected of every code: no judge is asked whether a failure is one",
+    do="implement _truth and declare 'truth', or do neither",
+)
+def truth_is_known_where_it_is_declared(subject: Subject) -> None:
+    model = _fitted(subject)
+    told = model.truth(_codes(model, 5)) is not None
+    require(
+        told == subject.provides("truth"),
+        f"'truth' is {'not ' if told else ''}declared, and classes are {'' if told else 'not '}told",
+    )
+
+
+@rule(
+    "generator",
     says="a generator that declares 'gradients' can be differentiated by the code",
     why="gradient searchers would stand still, or stop with an error in the middle of a run",
     do="keep _decode free of detach, no_grad, rounding and numpy; else do not declare 'gradients'",

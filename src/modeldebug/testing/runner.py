@@ -70,7 +70,7 @@ class Subject:
         self.name = what.name if isinstance(what, Component) else getattr(what, "__name__", repr(what))
         self._what = what
         self._remembered: dict[str, Any] = {}
-        able = ABILITIES | {"conditional", "guide", "targets", "test-images"}
+        able = ABILITIES | {"conditional", "guide", "labelled-draws", "targets", "test-images", "truth"}
         if self.component is not None and not self.component.requires <= able:
             raise ConfigError(
                 f"the kit's known problem cannot serve {self.name}",
@@ -80,8 +80,9 @@ class Subject:
 
     @property
     def known(self) -> KnownProblem:
-        """The known problem; with a conditional generator for a component that requires one."""
-        return known_problem(conditional=self.component is not None and "conditional" in self.component.requires)
+        """The known problem; with a conditional generator for a component that requires one, or draws with a label."""
+        required = frozenset() if self.component is None else self.component.requires
+        return known_problem(conditional=bool(required & {"conditional", "labelled-draws"}))
 
     @property
     def targets(self) -> tuple[Target, ...]:

@@ -9,15 +9,11 @@ from typing import Any
 from markupsafe import Markup
 
 from ...targets import Target
-from ..details import Matrix, matrix
+from ..images import Shot
 from ..wording import count, percent
 from .figures import Course, boundary, stopping
 from .found import Found
-from .galleries import Shot
-from .pairs import of_test_images
 from .words import headline, number, short
-
-SHOWN = 24  # ambiguous test images
 
 
 @dataclass(frozen=True)
@@ -37,18 +33,6 @@ class Compared:
     title: str
     found: str
     test: str
-
-
-@dataclass(frozen=True)
-class TestSet:
-    """What the test set shows."""
-
-    matrix: Matrix
-    errors: tuple[Shot, ...]
-    errors_said: str
-    ambiguous: tuple[Shot, ...]
-    ambiguous_said: str
-    rows: tuple[Compared, ...]
 
 
 @dataclass(frozen=True)
@@ -106,31 +90,9 @@ def _target(found: Found, place: Mapping[str, int]) -> Target:
     return next(a.target for a in found.aims if a.place == (place["group"], place["target"]))
 
 
-def test_set(found: Found) -> TestSet:
-    """Confusions, confident errors and ambiguous images of the test set, beside what was found."""
-    info, classes = found.evidence["test_set"], list(found.classes)
-    sure, (low, high) = info["confident"], info["ambiguous_between"]
-    errors = of_test_images(info["confident_errors"], info["images"])
-    between = len(info["ambiguous_pairs"])
-    return TestSet(
-        matrix=matrix("Confusion matrix", found.evidence["confusion"], classes),
-        errors=_tested(found, "errors"),
-        errors_said=f"{errors} are wrong with a confidence of at least {sure:g}.",
-        ambiguous=_tested(found, "torn")[:SHOWN],
-        ambiguous_said=f"{of_test_images(info['ambiguous'], info['images'])} have two classes between {low:g} and "
-        f"{high:g}" + (f": {count(between, 'pair')} of classes in all." if between else "."),
-        rows=tuple(row for aim in found.aims if (row := _compared(found, aim.target, aim.reached, len(aim.samples)))),
-    )
-
-
-def _tested(found: Found, name: str) -> tuple[Shot, ...]:
-    images, probs = found.pictures(f"test/{name}/x"), found.tensor(f"test/{name}/probs")
-    shots = []
-    for x, label, row in zip(images, found.tensor(f"test/{name}/labels").tolist(), probs, strict=True):
-        said = row.topk(2).indices.tolist() if name == "torn" else [int(row.argmax())]
-        lines = [(f"is {found.classes[label]}", ""), *((found.classes[c], number(float(row[c]), 2)) for c in said)]
-        shots.append(Shot.of(x, lines, "test image"))
-    return tuple(shots)
+def compared(found: Found) -> tuple[Compared, ...]:
+    """Each target of which a test set can have images, beside what it has."""
+    return tuple(row for aim in found.aims if (row := _compared(found, aim.target, aim.reached, len(aim.samples))))
 
 
 def _compared(found: Found, target: Target, reached: bool, samples: int) -> Compared | None:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from markupsafe import Markup
-from torch import Tensor
 
-from ..images import Picture, picture
+from ..images import Picture, Shot, picture
 from ..wording import percent
 from .figures import Violin, violins
 from .found import Aim, Found
@@ -16,20 +15,6 @@ from .words import headline, listed, number
 
 FOLDED, FOLDED_IMAGES = 48, 12  # galleries behind a fold, at most, and their images
 ALL_CLASSES = 10  # at most; with more classes only those that a target names have violins, and the largest other
-
-
-@dataclass(frozen=True)
-class Shot:
-    """An image with a few words under it, line by line: a class, and its probability where there is one."""
-
-    picture: Picture
-    lines: tuple[tuple[str, str], ...]
-    alt: str
-
-    @staticmethod
-    def of(x: Tensor, lines: Sequence[tuple[str, str]], what: str) -> Shot:
-        """An image x (c, h, w) with its words, which also stand for it where it cannot be seen."""
-        return Shot(picture(x), tuple(lines), f"{what}: {', '.join(' '.join(line).strip() for line in lines)}")
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Literal
 from torch import Tensor
 
 from ..images import THUMB, Picture, picture
-from ..wording import count, percent
+from ..wording import count
 from .found import Aim, Found
 from .words import number
 
@@ -139,8 +139,3 @@ def _share(aims: Mapping[Pair, Aim], place: Pair) -> Share:
         return Share("", 0, "black")
     confidence = aim.diagnosis["confidence"][aim.target.classes.index(place[1])]
     return Share(number(confidence, 2).removeprefix("0"), round(60 * confidence), "hit")
-
-
-def of_test_images(n: int, images: int) -> str:
-    """A number of test images, and their share."""
-    return f"{count(n, 'test image')} of {images:,} ({percent(n / images if images else None)})"

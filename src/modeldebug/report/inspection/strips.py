@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ..images import Shot
 from .figures import Violin, violins
 from .found import Aim, Found
-from .galleries import Shot, shot
+from .galleries import shot
 from .words import number
 
 FEWEST = 3  # targets that make a strip

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from ...store import RunStore
 from ..frame import Frame, frame
+from ..test_set import TestSet, test_set
 from ..wording import count, percent
 from . import evidence
-from .evidence import Boundary, Prior, Quality, Stopping, TestSet
+from .evidence import Boundary, Compared, Prior, Quality, Stopping
 from .found import Aim, Found
 from .galleries import Gallery, Row, galleries, rows
 from .pairs import Pairs, pairs
@@ -46,7 +47,8 @@ class Page(Frame):
     boundaries: tuple[Boundary, ...]
     unexplained: str | None  # why there are no SmoothGrad maps
     stopping: Stopping | None
-    test: TestSet
+    test: TestSet | None
+    compared: tuple[Compared, ...]
     priors: tuple[Prior, ...]
     quality: Quality
     sigma: str
@@ -73,7 +75,8 @@ def build(store: RunStore) -> Page:
         boundaries=evidence.boundaries(found),
         unexplained=found.evidence["saliency"]["reason"],
         stopping=evidence.stopping_curve(found),
-        test=evidence.test_set(found),
+        test=test_set(findings),
+        compared=evidence.compared(found),
         priors=evidence.priors(found),
         quality=evidence.quality(found),
         sigma=f"{findings.config['search']['sigma']:g}",
