@@ -52,13 +52,13 @@ def test_every_key_of_the_results_is_documented_and_no_other(finished):
 
 
 def test_every_section_and_default_component_has_its_table_of_settings():
-    registry = Registry.load(["defuse", "rivals", "bayestrex", "gan"])
+    registry = Registry.load(["defuse", "rivals", "bayestrex", "gan", "clevr"])
     names = {r.name for kind in KINDS for r in registry.components(kind)} | set(CoreSettings.model_fields)
     assert set(re.findall(r"^```\{settings\} (\S+)$", text("configuration.md"), re.MULTILINE)) == names
 
 
 def test_every_preset_is_shown():
-    presets = set(Registry.load(["defuse", "bayestrex"]).presets)
+    presets = set(Registry.load(["defuse", "bayestrex", "clevr"]).presets)
     assert set(re.findall(r"^```\{preset\} (\S+)$", text("configuration.md"), re.MULTILINE)) == presets
 
 

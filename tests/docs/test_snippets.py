@@ -180,7 +180,10 @@ def test_snippets_of_the_page_run(page, folder, finished, inspected):
         example.evaluate()
 
 
-NEEDED = {f"modeldebug_trackers.{package}": package for package in ("mlflow", "tensorboard")}
+NEEDED = {
+    **{f"modeldebug_trackers.{package}": package for package in ("mlflow", "tensorboard")},
+    "modeldebug_clevr.renderer": "mitsuba",
+}
 
 
 def modules():
@@ -191,6 +194,7 @@ def modules():
             for name in (
                 "bayestrex",
                 "classifiers",
+                "clevr",
                 "datasets",
                 "defuse",
                 "executors",
