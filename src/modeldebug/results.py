@@ -148,7 +148,7 @@ def _splits(labelled: Mapping[str, Any], mode: str) -> dict[str, Any]:
 
 def _auditors(store: RunStore, info: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What each auditor is, how often it errs and abstains, and what it calls the failures."""
-    measured = ("program", "error_rate", "threshold", "validation_error", "reached", "error", "abstained")
+    measured = ("program", "exact", "error_rate", "threshold", "validation_error", "reached", "error", "abstained")
     return [
         {
             "role": role,

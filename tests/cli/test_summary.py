@@ -13,7 +13,7 @@ from modeldebug.cli.words import stage_result
 def auditor(**changes: Any) -> dict[str, Any]:
     """What is measured of an auditor."""
     return {
-        "role": "auditor", "program": True, "error_rate": 0.005, "threshold": 0.914, "reached": True,
+        "role": "auditor", "program": True, "exact": False, "error_rate": 0.005, "threshold": 0.914, "reached": True,
         "error": 0.02, "abstained": 0.05, **changes,
     }  # fmt: skip
 
@@ -56,6 +56,7 @@ def results(**changes: Any) -> dict[str, Any]:
         "guide": None,
         "guide_accuracy": None,
         "oracle_accuracy": 0.99,
+        "labels_exact": False,
         "oracle_abstained": 0.02,
         "auditor_accuracy": 0.98,
         "auditor_abstained": 0.05,

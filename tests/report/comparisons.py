@@ -154,7 +154,8 @@ _SHARED = {
     "images": {"train": 420, "validation": 140, "test": 141},
     "test_accuracy": 0.9431,
     "auditor": {
-        "program": True, "error": 0.0123, "abstained": 0.05, "error_rate": 0.02, "threshold": 0.6, "reached": True,
+        "program": True, "exact": False, "error": 0.0123, "abstained": 0.05, "error_rate": 0.02, "threshold": 0.6,
+        "reached": True,
     },
 }  # fmt: skip
 

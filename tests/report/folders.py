@@ -26,8 +26,8 @@ from modeldebug.types import Region
 from modeldebug.votes import Answers
 
 AUDITOR: dict[str, Any] = {
-    "program": True, "error_rate": 0.005, "threshold": 0.5337, "validation_error": 0.0049, "reached": True,
-    "accuracy": 0.9957, "error": 0.0043, "abstained": 0.0123, "warning": None,
+    "program": True, "exact": False, "error_rate": 0.005, "threshold": 0.5337, "validation_error": 0.0049,
+    "reached": True, "accuracy": 0.9957, "error": 0.0043, "abstained": 0.0123, "warning": None,
 }  # fmt: skip
 AGREEMENT = {"judgement": 0.913, "label": 0.975, "both_answer": 44, "both_asked": 60}
 STATUSES = ("kept", "kept", "correct", "mixed", "unlabelled")
@@ -152,7 +152,7 @@ def _stages(made: Made) -> dict[str, Saved]:
     expected = torch.randint(k, (made.failures,), generator=rng)
     regions = _regions(made, judged, assignment, rng)
     kept = [r for r in regions.info["regions"] if r["status"] == "kept"]
-    program = {"program": True, "accuracy": 0.991, "abstained": 0.023}
+    program = {"program": True, "exact": False, "accuracy": 0.991, "abstained": 0.023}
     people = {"program": False, "accuracy": None, "abstained": None}
     stages = {
         "data": Saved({}, {

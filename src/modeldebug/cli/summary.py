@@ -192,7 +192,7 @@ def _facts(results: Results) -> tuple[tuple[str, str], ...]:
         *_auditors(results),
         (
             "labeler" if results["oracle_abstained"] is None else "oracle",
-            reliability(results["oracle_accuracy"], results["oracle_abstained"]),
+            reliability(results["oracle_accuracy"], results["oracle_abstained"], exact=results["labels_exact"]),
         ),
         ("generator", _reconstruction(results)),
         ("regions", _regions(results)),

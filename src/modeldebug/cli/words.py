@@ -24,12 +24,16 @@ def time_left(seconds: float | None) -> str:
     return f"{max(1, seconds):.0f} s left"
 
 
-def reliability(accuracy: float | None, abstained: float | None) -> str:
+def reliability(accuracy: float | None, abstained: float | None, *, exact: bool = False) -> str:
     """How far a labeler that is a program can be believed, as measured on real test images.
 
     >>> reliability(0.99, 0.05)
     'answers 95.0 % of the real test images, 99.0 % of them right'
+    >>> reliability(None, None, exact=True)
+    'exact: it repeats what the generator knows of its images'
     """
+    if exact:
+        return "exact: it repeats what the generator knows of its images"
     if abstained is None:
         return "people: not measured on test images"
     if accuracy is None:
@@ -189,7 +193,7 @@ _WORDS: dict[str, Callable[[Info], str]] = {
     "data": _data,
     "classifier": _classifier,
     "guide": _classifier,
-    "labeler": lambda info: reliability(info["accuracy"], info["abstained"]),
+    "labeler": lambda info: reliability(info["accuracy"], info["abstained"], exact=info["exact"]),
     **dict.fromkeys(("auditor", "auditor_2", "auditor_3"), error_of),
     "generator": _generator,
     "gate": _gate,

@@ -233,7 +233,7 @@ def warnings(findings: Findings) -> tuple[str, ...]:
     ):
         if of_test_images and role in UNUSED:
             continue
-        if role not in findings.stages or not findings.is_program(role):
+        if role not in findings.stages or not findings.is_program(role) or findings.is_exact(role):
             continue
         accuracy = findings.info(role)["accuracy"]
         if accuracy is None:
@@ -288,6 +288,8 @@ def _errs(findings: Findings) -> str:
 
 def _by_labeler(results: Mapping[str, Any]) -> str:
     """Whose labels a number rests on, in few words."""
+    if results["labels_exact"]:
+        return "; labels by the generator"
     if results["oracle_abstained"] is None:
         return "; labels by people"
     if results["oracle_accuracy"] is None:
