@@ -34,7 +34,8 @@ class Prior(Searcher[PriorConfig]):
         last = min(first + self.config.block, self.config.draws)
         z = problem.sample_prior(last - first, rng_for(int(state["seed"]), first))
         told = torch.arange(first, last) % problem.num_classes
-        condition = None if problem.origins.condition is None else told
+        known = problem.origins.condition is None and problem.truth(z) is not None
+        condition = None if known else told
         evaluation = problem.evaluate(z, condition=condition)
         bad = evaluation.failing
         condition = None if condition is None else condition[bad]

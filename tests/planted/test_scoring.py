@@ -50,7 +50,7 @@ def folder(path, *, judged=None, predicted=None, regions=True):
         store.save_stage("classifier", "k", Saved(), seconds=0)
         store.save_stage("search", "k", Saved(failures, {"queries": 600, "steps": 4}), seconds=0)
         store.save_stage("audit", "k", Saved({} if judged is None else {"judged": judged}), seconds=0)
-        info = {"clusters": 5, "converged": True, "note": ""}
+        info = {"clusters": 5, "converged": True, "note": "", "names": []}
         store.save_stage("clusters", "k", Saved(clusters, info), seconds=0)
         if regions:
             rows = [vars(region(i, status)) for i, status in enumerate(STATUS)]

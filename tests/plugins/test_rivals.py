@@ -95,7 +95,7 @@ def test_prior_is_refused_before_a_run_where_nothing_says_what_a_draw_should_be(
     if fits:
         resolve(registry, ["defuse", "rivals"], layers)
         return
-    with pytest.raises(ConfigError, match="provides 'conditional', which the searcher needs") as caught:
+    with pytest.raises(ConfigError, match="provides 'labelled-draws', which the searcher needs") as caught:
         resolve(registry, ["defuse", "rivals"], layers)
     assert "defuse:cvae" in str(caught.value.expected)
 

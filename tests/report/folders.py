@@ -187,7 +187,9 @@ def _stages(made: Made) -> dict[str, Saved]:
             },
         ),
         "audit": _audit(made, judged, expected),
-        "clusters": Saved({}, {"clusters": clusters, "converged": True if clusters else None, "note": "a note"}),
+        "clusters": Saved(
+            {}, {"clusters": clusters, "converged": True if clusters else None, "note": "a note", "names": []}
+        ),
         "regions": regions,
         "correction": _correction(made, kept),
         "evidence": _evidence(made, len(regions.info["regions"]), bool(kept), rng),

@@ -102,8 +102,10 @@ def test_people_see_images_of_any_number_of_channels(labels, channels):
 
 
 def test_nothing_in_the_ballots_tells_what_the_classifier_said(labels):
-    """The labeler is never told; this holds the request to it."""
-    assert set(LabelRequest.__dataclass_fields__) == {"id", "x", "spec", "group"}
+    """The labeler is never told; this holds the request to it. What the generator knows is told to labelers that are
+    exact, and to no other."""
+    assert set(LabelRequest.__dataclass_fields__) == {"id", "x", "spec", "group", "truth"}
+    assert not Human.exact
 
 
 @pytest.mark.parametrize("module", ["ballots", "command", "server.app", "server.serve"])
