@@ -40,14 +40,14 @@ def settings_text(name: str) -> str:
 def _model(name: str) -> type[BaseModel]:
     if name in CoreSettings.model_fields:
         return type(getattr(CoreSettings(), name))
-    registry = Registry.load(["defuse", "rivals", "bayestrex", "gan"])
+    registry = Registry.load(["defuse", "rivals", "bayestrex", "gan", "clevr"])
     (component,) = (r.component for kind in KINDS for r in registry.components(kind) if r.name == name)
     return component.config
 
 
 def preset_text(name: str) -> str:
     """The settings of a preset that are not defaults, in each of its budgets."""
-    preset = Registry.load(["defuse", "bayestrex"]).presets[name]
+    preset = Registry.load(["defuse", "bayestrex", "clevr"]).presets[name]
     rows = [(f"`{name}`", *(f"`{v}`" if v else "" for v in values)) for name, *values in preset_rows(preset)]
     return table(("setting", *(preset.budgets or ["value"])), rows)
 
