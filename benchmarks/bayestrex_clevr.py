@@ -33,7 +33,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from figures import lowest, publish, shown
+from figures import lowest, publish, ratio, shown
 from layers import Settings, assignment, merged
 from modeldebug_clevr.objects import THERE, described, present, unpacked
 from reference import models
@@ -87,7 +87,8 @@ class Inspections:
     def __init__(self, args: argparse.Namespace, folder: Path) -> None:
         self.args, self.folder = args, folder
         self.trunks: dict[str, Path] = {}
-        self.seconds, self.samples = 0.0, 0
+        self.seconds: dict[str, float] = {}  # of sampling, by inspection
+        self.samples: dict[str, int] = {}
 
     def of(self, name: str, question: str, targets: list[str], **generator: Any) -> Any:
         """The inspection of a question, done or read back if it is finished."""
@@ -119,8 +120,8 @@ class Inspections:
             )  # fmt: skip
         self.trunks.setdefault(question, out)
         stages = found.results["seconds"]
-        self.seconds += sum(seconds for stage, seconds in stages.items() if stage.startswith("samples"))
-        self.samples += sum(target.samples for target in found.targets)
+        self.seconds[name] = sum(seconds for stage, seconds in stages.items() if stage.startswith("samples"))
+        self.samples[name] = sum(target.samples for target in found.targets)
         return found
 
     def classifier(self, question: str) -> float:
@@ -304,7 +305,7 @@ def main() -> None:
         "ambiguous_reached": float(sum(row.found.reached for row in rows if row.part == "ambiguous")),
         "targets_reached": float(sum(row.found.reached for row in rows)),
         "targets": float(len(rows)),
-        "seconds_per_sample": inspections.seconds / max(1, inspections.samples),
+        "seconds_per_sample": ratio(sum(inspections.seconds.values()), sum(inspections.samples.values())),
         **{name: value for name, value in more.items() if name != "curve"},
     }  # fmt: skip
     publish(figures, args, accuracies=accuracies, curve=more.get("curve"))

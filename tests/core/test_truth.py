@@ -136,6 +136,14 @@ def test_exact_auditor_calls_every_failure_genuine_and_is_measured_on_no_data():
     assert audit(auditors, wrong, KNOWN.spec, Context.quiet(0), settings=settings).info["drift"] == len(failures)
 
 
+def test_exact_auditor_is_not_told_a_label_of_images_that_the_generator_did_not_make():
+    x = KNOWN.generator.decode(KNOWN.codes_in_balls(2, rng_for(0)))
+    failures = problem().judge(Candidates(x=x, condition=torch.full((len(x),), 3)), step=0, searcher="mine")
+    auditors = {"auditor": Auditor(Truth(TruthConfig(), KNOWN.spec), None)}
+    with pytest.raises(PluginError, match="knows nothing of these images"):
+        audit(auditors, failures, KNOWN.spec, Context.quiet(0), settings=AuditSection())
+
+
 def test_other_labelers_are_not_told_the_truth():
     seen = []
 

@@ -17,7 +17,8 @@ from .wording import count, percent, unbroken
 EXAMPLES = 10  # failures shown of each kind
 GENERATED = (
     "A failure is an image from the generator whose prediction differs from the label that it should have: that of the "
-    "training image it started from or, for a draw from the prior, the class that the generator was told."
+    "training image it started from or, for a draw from the prior, the class that the generator was told; or what the "
+    "generator knows it to show."
 )
 GIVEN = "A failure is a test image whose prediction differs from the label that the data set gives it."
 

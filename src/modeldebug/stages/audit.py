@@ -108,7 +108,7 @@ def _judge(
     """Labels (n,), -1 for none, and judgements (n,) of failures: of those rows that are asked about, or of all."""
     if asked is None:
         images = ImageSet(failures.x, failures.expected.clamp_min(0))
-        known = failures.expected if auditor.labeler.exact else None  # by the generator, or no such auditor is let in
+        known = None if failures.z is None else failures.expected  # for an exact auditor: what the generator knows
         labels = ask_in_parts(auditor.labeler, role, images, spec, agreement, auditor.threshold, truth=known)
         return labels, judge_failures(failures.allowed, failures.predicted, labels)
     labels = torch.full((len(failures),), -1)
