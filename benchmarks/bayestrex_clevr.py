@@ -41,9 +41,9 @@ from torch import Tensor
 
 import modeldebug
 from modeldebug import Classifier, Generator
-from modeldebug.diagnostics import STILL
 from modeldebug.rng import isolated_global_rng
 from modeldebug.stages.explain import smooth_grad
+from modeldebug.words import rhat_said
 
 QUESTIONS = ("cubes", "spheres", "cylinders", "blue spheres")
 TOP = {"blue spheres": 3}  # of other questions the component's own
@@ -172,14 +172,13 @@ def named(n: int, question: str) -> str:
 
 
 def shown_rows(rows: list[Row]) -> None:
-    heading = f"{'':18}{'confidence':>12}{'spread':>8}{'paper':>8}{'R-hat':>8}{'ESS':>7}{'moved':>7}{'reached':>9}"
+    heading = f"{'':18}{'confidence':>12}{'spread':>8}{'paper':>8}{'R-hat':>9}{'ESS':>7}{'moved':>7}{'reached':>9}"
     print(f"\n{rows[0].part}\n{heading}")
     for row in rows:
         found = row.found
         mean = ", ".join(f"{p:.3f}" for p in found.confidence) or shown(None)
         spread = shown(max(found.spread, default=None), ".3f")
-        rhat = "still" if found.rhat == STILL else shown(found.rhat, ".2f")  # some number of the code never moved
-        numbers = f"{shown(row.paper, '.3f'):>8}{rhat:>8}{shown(found.ess, '.0f'):>7}"
+        numbers = f"{shown(row.paper, '.3f'):>8}{rhat_said(found.rhat):>9}{shown(found.ess, '.0f'):>7}"
         reached = "yes" if found.reached else "no"
         print(f"{row.name:18}{mean:>12}{spread:>8}{numbers}{shown(found.acceptance, '.2f'):>7}{reached:>9}")
 

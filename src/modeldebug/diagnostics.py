@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 from .targets import Target
+from .words import STILL, rhat_said
 
 MIXED = 1.05  # rank R-hat below which chains agree
-STILL = 1e6  # stands for the infinite R-hat of chains that each stand still in another place
 FEWEST = 4  # draws of a chain, for R-hat and the effective size to be defined
 
 
@@ -138,7 +138,7 @@ def _diagnose(samples: Samples, target: Target, sigma: float, moves: Mapping[str
         reasons.append(
             "too few draws to tell whether chains agree"
             if rhat is None
-            else f"chains disagree: R-hat {rhat:.2f}, not below {MIXED}"
+            else f"chains disagree: R-hat {rhat_said(rhat)}, not below {MIXED}"
         )
     acceptance, divergences = moves.get("acceptance", math.nan), moves.get("divergences")
     return Diagnosis(

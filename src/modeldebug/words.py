@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 DASH = "-"
+STILL = 1e6  # stands for the infinite R-hat of chains that each stand still in another place
 
 
 def percent(share: float | None) -> str:
@@ -221,6 +222,17 @@ def extra_missing(package: str, extra: str) -> str:
     )
 
 
+def rhat_said(rhat: float | None) -> str:
+    """An R-hat in print.
+
+    >>> rhat_said(1.314), rhat_said(STILL), rhat_said(None) == DASH
+    ('1.31', 'infinite', True)
+    """
+    if rhat is None:
+        return DASH
+    return "infinite" if rhat >= STILL else f"{rhat:.2f}"
+
+
 def not_reached(target: Mapping[str, Any]) -> str:
     """A target that was not reached, and how far it was from that.
 
@@ -231,8 +243,7 @@ def not_reached(target: Mapping[str, Any]) -> str:
     """
     if target["error"] is None:
         return f"{target['described']} (no samples)"
-    rhat = DASH if target["rhat"] is None else f"{target['rhat']:.2f}"
-    return f"{target['described']} (error {target['error']:.3f}, R-hat {rhat})"
+    return f"{target['described']} (error {target['error']:.3f}, R-hat {rhat_said(target['rhat'])})"
 
 
 def rootless(search: Mapping[str, Any]) -> bool:

@@ -95,6 +95,7 @@ def test_chains_that_stand_still_in_different_places_disagree():
     z = torch.arange(4.0)[:, None, None].expand(4, 50, 1)
     found = diagnosis(samples(z))
     assert found.rhat == 1e6
+    assert "R-hat infinite" in found.reason
     assert not found.reached
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..words import DASH, count, duration, percent, preset_named
+from ..words import DASH, count, duration, percent, preset_named, rhat_said
 
 Results = Mapping[str, Any]
 Target = Mapping[str, Any]
@@ -36,7 +36,7 @@ def rows(targets: Sequence[Target]) -> list[tuple[str, ...]]:
             "\n".join(f"{aim:.2g}" for aim in target["aim"]),
             "\n".join(f"{mean:.3f} ± {sd:.3f}" for mean, sd in zip(target["confidence"], target["spread"], strict=True))
             or DASH,
-            _number(target["rhat"], ".2f"),
+            rhat_said(target["rhat"]),
             _number(target["ess"], ",.0f"),
             percent(target["acceptance"]),
             "yes" if target["reached"] else "no",
@@ -55,9 +55,9 @@ def by_kind(targets: Sequence[Target]) -> list[tuple[str, ...]]:
                 kind,
                 str(len(own)),
                 str(sum(target["reached"] for target in own)),
-                _extreme(own, "error", max, ".3f"),
-                _extreme(own, "rhat", max, ".2f"),
-                _extreme(own, "ess", min, ",.0f"),
+                _number(_extreme(own, "error", max), ".3f"),
+                rhat_said(_extreme(own, "rhat", max)),
+                _number(_extreme(own, "ess", min), ",.0f"),
             )
         )
     return found
@@ -68,7 +68,7 @@ def missed(targets: Sequence[Target]) -> tuple[tuple[str, ...], list[tuple[str, 
     found = [target for target in targets if not target["reached"]]
     if len(targets) <= MOST:
         return ("not reached", "why"), [(target["described"], target["reason"]) for target in found]
-    figures = [(t["described"], _number(t["error"], ".3f"), _number(t["rhat"], ".2f")) for t in found]
+    figures = [(t["described"], _number(t["error"], ".3f"), rhat_said(t["rhat"])) for t in found]
     return ("not reached", "error", "R-hat"), list(figures)
 
 
@@ -130,6 +130,6 @@ def _number(value: float | None, form: str) -> str:
     return DASH if value is None else format(value, form)
 
 
-def _extreme(targets: Sequence[Target], key: str, of: Any, form: str) -> str:
+def _extreme(targets: Sequence[Target], key: str, of: Callable[[list[float]], float]) -> float | None:
     values = [target[key] for target in targets if target[key] is not None]
-    return _number(of(values) if values else None, form)
+    return of(values) if values else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from ..roles import AUDITORS
-from ..words import DASH, agreement_said, error_of, resampled, rootless, sampled
+from ..words import DASH, agreement_said, error_of, resampled, rhat_said, rootless, sampled
 from .findings import Findings
 from .images import THUMB
 from .regions import Sample, Share, sample_of, shares_of
@@ -110,7 +110,7 @@ def targets(findings: Findings) -> tuple[Pursued, ...]:
                 for mean, sd in zip(target["confidence"], target["spread"], strict=True)
             )
             or DASH,
-            rhat=DASH if target["rhat"] is None else f"{target['rhat']:.2f}",
+            rhat=rhat_said(target["rhat"]),
             ess=DASH if target["ess"] is None else f"{target['ess']:,.0f}",
             reached=target["reached"],
             reason=target["reason"],

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ...targets import Target
+from ...words import rhat_said
 from ..images import Shot
 from ..wording import count, percent
 from .figures import Course, boundary, stopping
@@ -197,4 +198,4 @@ def stopping_curve(found: Found) -> Stopping | None:
 
 def _point(point: Mapping[str, Any]) -> tuple[str, str, str, str]:
     confidence = " / ".join(map(number, point["confidence"]))
-    return f"{point['samples']:,}", confidence, number(point["rhat"], 2), number(point["ess"], 0)
+    return f"{point['samples']:,}", confidence, rhat_said(point["rhat"]), number(point["ess"], 0)

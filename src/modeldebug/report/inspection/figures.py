@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from torch import Tensor
 
 from ...diagnostics import MIXED
+from ...words import STILL
 from ..figures import ACCENT, INK, MUTED, as_svg, as_webp, drawing, frame
 from .words import short
 
@@ -120,7 +121,7 @@ def stopping(courses: Sequence[Course]) -> Markup:
             if named:
                 style = {"color": (ACCENT, INK)[i % 2], "linewidth": 1.4, "linestyle": STYLES[i], "label": course.name}
             left.plot(course.samples, course.confidence, **style)
-            right.plot(course.samples, [math.nan if r is None else r for r in course.rhat], **style)
+            right.plot(course.samples, [math.nan if r is None or r >= STILL else r for r in course.rhat], **style)
         right.axhline(MIXED, color=INK, linewidth=0.8, linestyle=(0, (2, 2)))
         for axes, words in ((left, "mean confidence"), (right, "rank R-hat")):
             frame(axes)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from ...words import rhat_said
 from ..images import Picture, Shot, picture
 from ..wording import percent
 from .figures import Violin, violins
@@ -136,7 +137,7 @@ def _facts(aim: Aim) -> tuple[tuple[str, str, str], ...]:
     facts = [
         ("samples", f"{d['samples']:,}", f"in {d['chains']} chains or populations" if d["chains"] else ""),
         ("error", number(d["error"]), "mean distance from what is wanted"),
-        ("R-hat", number(d["rhat"], 2), "rank, worst dimension"),
+        ("R-hat", rhat_said(d["rhat"]), "rank, worst dimension"),
         ("effective samples", number(d["ess"], 0), ""),
     ]
     if d["acceptance"] is not None:
@@ -157,7 +158,7 @@ def _row(found: Found, aim: Aim, anchors: set[str]) -> Row:
         wanted=" / ".join(f"{value:g}" for value in d["aim"]),
         confidence=" / ".join(map(number, d["confidence"])) or number(None),
         error=number(d["error"]),
-        rhat=number(d["rhat"], 2),
+        rhat=rhat_said(d["rhat"]),
         ess=number(d["ess"], 0),
         acceptance=percent(d["acceptance"]),
         divergences=number(d["divergences"], 0),
