@@ -9,10 +9,14 @@ from modeldebug import PluginError, Problem
 
 from .posterior import Codes, Posterior
 
+_FAR = 2.0  # times sigma^2: the misfit of a prediction that is two sigma away
+_COLD = 1e-6  # a sigma at which the nearest draws are the likeliest
+
 
 def likely_draws(problem: Problem, posterior: Posterior, *, chains: int, draws: int, rng: torch.Generator) -> Codes:
-    """For each target in turn, so many of its prior draws, chosen without replacement by their likelihood: where the
-    target is easily met a sample of the posterior, where it is not the draws that are nearest to it.
+    """For each target in turn, so many of its prior draws, chosen without replacement by their likelihood: a sample of
+    the posterior where the target is easily met. Where no draw is within two sigma of it likelihoods say little, and
+    it is the draws that are nearest.
 
     One query a draw; a draw serves every target where they share a prior.
 
@@ -36,7 +40,8 @@ def likely_draws(problem: Problem, posterior: Posterior, *, chains: int, draws: 
         misfit[:, valid] = torch.stack([target.misfit(found.probs) for target in problem.targets])
     else:
         misfit.view(-1)[valid] = found.value
-    rows = _by_likelihood(-misfit / problem.sigma**2, chains, rng)
+    sigma = torch.where(misfit.amin(1) > _FAR * problem.sigma**2, _COLD, problem.sigma)
+    rows = _by_likelihood(-misfit / sigma[:, None] ** 2, chains, rng)
     rows = rows if posterior.shared else rows + draws * torch.arange(count)[:, None]
     chosen = codes.at(rows.reshape(-1))
     return Codes(chosen.z, torch.arange(count).repeat_interleave(chains), chosen.condition)

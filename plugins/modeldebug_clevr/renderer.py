@@ -13,7 +13,7 @@ from modeldebug import ConfigError, Context, DataSpec, Generator, ImageSet
 from .dataset import question_of, scenes_of
 from .objects import LATENT, Question
 from .render import mitsuba, render
-from .scenes import Scenes
+from .scenes import Scenes, summed_up
 from .settings import RendererConfig
 from .words import occurs
 
@@ -90,6 +90,9 @@ class Renderer(Generator[RendererConfig]):
 
     def _truth(self, z: Tensor) -> Tensor:
         return self.question.answers(z)
+
+    def _summary(self, z: Tensor) -> Tensor:
+        return summed_up(z)
 
     def state_dict(self) -> dict[str, Tensor]:
         left_out = torch.zeros(self.spec.num_classes, dtype=torch.int64)

@@ -37,6 +37,7 @@ FREE = (1.0, 1.0, 0.90, 0.726, 0.525, 0.338, 0.196, 0.101, 0.0466, 0.0183, 0.006
 made up for by it, so that every number comes out about as often; the prior's density knows it too."""
 
 STEP, TURN, REDRAWN, TOGGLED = 0.30, 0.05, 0.2, 0.1
+ANEW = 0.5  # of the steps that move one object put another in its place
 _BLOCK, _TRIES = 4096, 64  # scenes that are drawn at a time, and for each that is wanted
 
 
@@ -101,7 +102,8 @@ class Scenes:
 
         Args:
             scale: (n,) float32, how many times the paper's deviations x, y and rotation move by.
-            one: only one object is moved, and its attributes redrawn; the paper moves all at once.
+            one: only one object is moved, and its attributes redrawn; every other time, on average, it is drawn anew
+                altogether, which is how a scene gets other objects. The paper moves all objects at once.
         """
         n, size = len(z), (len(z), MOST)
         before = unpacked(z)
@@ -125,6 +127,11 @@ class Scenes:
         for column in (SHAPE, COLOUR, MATERIAL, SIZE):
             redrawn = moved & (torch.rand(size, generator=rng) < REDRAWN)
             after[..., column] = torch.where(redrawn, self._values(column, size, rng), before[..., column])
+        if one:
+            anew = (torch.rand(n, 1, generator=rng) < ANEW) & moved
+            after = torch.where(anew[..., None], self._put_down(n, rng), after)
+            log_ratio = torch.where(anew.any(1), 0.0, log_ratio)
+        after[..., THERE] = before[..., THERE]
         toggled = torch.arange(MOST) == torch.randint(MOST, (n, 1), generator=rng)
         toggled &= torch.rand(n, 1, generator=rng) < TOGGLED
         after[..., THERE] = torch.where(toggled, 1 - before[..., THERE], before[..., THERE])
@@ -132,11 +139,16 @@ class Scenes:
 
     def _drawn(self, n: int, rng: torch.Generator) -> Tensor:
         """Codes of objects put down anywhere."""
-        objects = torch.empty(n, MOST, len(PARTS))
         weights = torch.tensor([1 / FREE[i] for i in range(self.least, self.most + 1)])
         counts = self.least + torch.multinomial(weights, n, replacement=True, generator=rng)
         order = torch.rand(n, MOST, generator=rng).argsort(1).argsort(1)
+        objects = self._put_down(n, rng)
         objects[..., THERE] = (order < counts[:, None]).float()
+        return objects.view(n, LATENT)
+
+    def _put_down(self, n: int, rng: torch.Generator) -> Tensor:
+        """Objects (n, 10, 8) anywhere, none of them there yet."""
+        objects = torch.zeros(n, MOST, len(PARTS))
         for column in (X, Y):
             objects[..., column] = HALF * (2 * torch.rand(n, MOST, generator=rng) - 1)
         objects[..., ROTATION] = torch.rand(n, MOST, generator=rng)
@@ -147,7 +159,7 @@ class Scenes:
             again = torch.zeros_like(again)
             for pattern in self.never:
                 again |= _has(objects, pattern)
-        return objects.view(n, LATENT)
+        return objects
 
     def _values(self, column: int, size: tuple[int, ...], rng: torch.Generator) -> Tensor:
         """Random values of an attribute, all alike."""
@@ -158,6 +170,24 @@ class Scenes:
     @property
     def _shapes(self) -> Tensor:
         return torch.tensor([SHAPES.index(shape) for shape in self.shapes])
+
+
+def summed_up(z: Tensor) -> Tensor:
+    """What scenes (n, 80) hold, in whatever order their objects stand, (n, m) float32: how many objects have each
+    shape, colour, material and size, and for each shape the sums of their x and y.
+
+    >>> summed_up(torch.zeros(3, LATENT)).shape
+    torch.Size([3, 24])
+    """
+    objects, there = unpacked(z), present(z)
+    numbers = []
+    for column, values in VALUES.items():
+        for value in range(len(values)):
+            having = there & (objects[..., column] == value)
+            numbers.append(having.sum(1).float())
+            if column == SHAPE:
+                numbers += [torch.where(having, objects[..., place], 0.0).sum(1) for place in (X, Y)]
+    return torch.stack(numbers, 1)
 
 
 def overlapping(z: Tensor) -> Tensor:

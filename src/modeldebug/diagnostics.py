@@ -7,7 +7,7 @@ each population counts as one chain: what makes the effective size small is that
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,8 +66,8 @@ class Diagnosis:
         confidence, spread: mean and standard deviation of each probability that the target is about.
         aim: what each of them should be.
         error: the largest distance of a mean of u from u*; None without samples.
-        rhat: rank-normalised split R-hat, the largest over the latent dimensions and those probabilities; None where
-            it is not defined.
+        rhat: rank-normalised split R-hat, the largest over the numbers of the codes (or what the generator sums them up
+            by) and those probabilities; None where it is not defined.
         ess: bulk effective sample size, the smallest over the same.
         acceptance: share of the proposed moves that were accepted; None where the sampler does not say.
         divergences: moves whose energy was lost; None where the sampler does not say.
@@ -91,12 +91,19 @@ class Diagnosis:
 
 
 def diagnose(
-    samples: Samples, targets: Sequence[Target], *, sigma: float, moves: Mapping[str, Tensor] | None = None
+    samples: Samples,
+    targets: Sequence[Target],
+    *,
+    sigma: float,
+    moves: Mapping[str, Tensor] | None = None,
+    summary: Callable[[Tensor], Tensor] | None = None,
 ) -> tuple[Diagnosis, ...]:
     """A diagnosis for each target, those included of which there is no sample.
 
     Args:
         moves: `acceptance` and `divergences`, (t,) each, as `Searcher.moves` gives them.
+        summary: gives the numbers (n, m) by which codes (n, d) are compared, as `Generator.summary`; by default they
+            are compared themselves.
 
     >>> rng = torch.Generator().manual_seed(0)
     >>> p = 0.5 + 0.02 * torch.randn(400, 1, generator=rng)
@@ -107,7 +114,8 @@ def diagnose(
     """
     made = [{name: value[t].item() for name, value in (moves or {}).items()} for t in range(len(targets))]
     return tuple(
-        _diagnose(samples.subset(samples.target == t), target, sigma, made[t]) for t, target in enumerate(targets)
+        _diagnose(samples.subset(samples.target == t), target, sigma, made[t], summary)
+        for t, target in enumerate(targets)
     )
 
 
@@ -122,11 +130,18 @@ def enough(found: Sequence[Diagnosis], *, ess: float | None, rhat: float | None)
     )
 
 
-def _diagnose(samples: Samples, target: Target, sigma: float, moves: Mapping[str, float]) -> Diagnosis:
+def _diagnose(
+    samples: Samples,
+    target: Target,
+    sigma: float,
+    moves: Mapping[str, float],
+    summary: Callable[[Tensor], Tensor] | None,
+) -> Diagnosis:
     confidence = target.confidences(samples.probs)
     gap = target.gap(samples.probs)
     error = float(gap.mean(0).abs().max()) if len(samples) else None
-    rhat, ess, chains = _mixing(torch.cat([samples.z, confidence], 1), samples.chain)
+    compared = samples.z if summary is None else summary(samples.z)
+    rhat, ess, chains = _mixing(torch.cat([compared, confidence], 1), samples.chain)
     mixed = rhat is not None and rhat < MIXED
     near = error is not None and error <= 2 * sigma
     reasons = []

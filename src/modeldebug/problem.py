@@ -110,6 +110,10 @@ class Problem:
         """Which codes (n, d) stand for an image, (n,) bool; others are not to be asked about. No query."""
         return self._pipeline.generator.valid(z)
 
+    def summary(self, z: Tensor) -> Tensor:
+        """The numbers (n, m) of codes by which chains are compared: as `Generator.summary`. No query."""
+        return self._pipeline.generator.summary(z)
+
     def truth(self, z: Tensor) -> Tensor | None:
         """The class of each code's image, (n,) int64, where the generator knows it; else None. No query."""
         return self._pipeline.generator.truth(z)

@@ -64,6 +64,16 @@ class NormalisedOverTheBatch(Reference):
         return super()._decode(z - z.mean(0), condition)
 
 
+class SumsUpTheBatch(Reference):
+    def _summary(self, z):
+        return z - z.mean(0)
+
+
+class SumsUpInOneNumber(Reference):
+    def _summary(self, z):
+        return z.sum()
+
+
 class SamplesFromGlobals(Reference):
     def _sample(self, n, rng):
         return torch.randn(n, 2)
@@ -244,6 +254,8 @@ TWINS = {
     "globals_are_left_alone": (component(SeedsGlobals, *BOTH), "torch's random state changed"),
 }
 MORE_TWINS = [
+    ("rows_do_not_mix", component(SumsUpTheBatch, *BOTH), "other summaries"),
+    ("shapes_and_ranges", component(SumsUpInOneNumber, *BOTH), "the summary"),
     ("spread_is_that_of_the_codes", component(SpreadOfOneNumber, *BOTH), "(1, 1)"),
     ("truth_is_known_where_it_is_declared", component(Knowing, *BOTH), "'truth' is not declared"),
     ("truth_is_known_where_it_is_declared", component(KnowsAFifthClass, *BOTH, "truth"), "out of range"),

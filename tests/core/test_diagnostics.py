@@ -54,6 +54,14 @@ def test_correlated_draws_are_worth_less_by_their_autocorrelation_time(phi):
     assert found.ess == pytest.approx(20_000 * (1 - phi) / (1 + phi), rel=0.2)
 
 
+def test_codes_are_compared_by_what_sums_them_up():
+    z = normal(4, 500, 2)
+    z[2:] = z[2:].flip(2) + 4  # two chains have the numbers in the other order, and higher: what sums up says if both
+    assert diagnosis(samples(z)).rhat > 1.5
+    assert diagnosis(samples(z), summary=lambda z: z[:, :1] - z[:, 1:]).rhat < 1.02
+    assert diagnosis(samples(z), summary=lambda z: z.sum(1, keepdim=True)).rhat > 1.5
+
+
 def test_worst_dimension_counts():
     z = torch.cat([normal(4, 2000, 2), autoregressive(4, 2000, 0.9)], 2)
     assert diagnosis(samples(z)).ess == pytest.approx(8000 / 19, rel=0.25)

@@ -154,6 +154,20 @@ def test_chains_start_from_different_draws_where_the_target_is_nearest():
         assert problem.misfit(codes.z, codes.target, **asked).value.max() < 0.05
 
 
+def test_chains_start_from_the_nearest_draws_where_none_is_within_two_sigma():
+    problem = KNOWN.problem(targets=[TORN], sigma=0.2)
+    z = KNOWN.generator.sample(4000, rng_for(1))
+    misfit = problem.misfit(z, torch.zeros(4000, dtype=torch.int64), gradient=False).value
+    far = (misfit > 2 * 0.2**2).nonzero()[:400, 0]
+    problem.sample_prior = lambda n, rng: z[far]
+    assert torch.equal(starts(problem, chains=8, draws=400).z, z[far[misfit[far].argsort(stable=True)[:8]]])
+    within = torch.cat([far[:399], misfit.argmin()[None]])
+    problem.sample_prior = lambda n, rng: z[within]
+    drawn = starts(problem, chains=8, draws=400).z
+    assert torch.equal(drawn[0], z[within[-1]])
+    assert not torch.equal(drawn[1:], z[far[misfit[far[:399]].argsort(stable=True)[:7]]]), "the others by chance"
+
+
 def test_starts_are_codes_with_an_image_though_the_prior_draws_others(scenes):
     middle = torch.tensor([[3.0, 3.0, 0.0]])
     scenes.sample_prior = lambda n, rng: torch.cat([SCENES.states[:3], middle.expand(n - 3, 3)])

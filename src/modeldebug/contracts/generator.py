@@ -181,6 +181,19 @@ class Generator(Contract[ConfigT]):
             "the true class", truth, shape=(len(z),), dtype=torch.int64, low=0, high=last, plugin=self.name
         )
 
+    @final
+    def summary(self, z: Tensor) -> Tensor:
+        """Numbers (n, m) float32 of codes (n, d) by which a sampler's chains are compared: R-hat and effective size are
+        of these. The codes themselves, but for a generator that says otherwise.
+
+        Raises:
+            PluginError: the codes have another shape or dtype, or the numbers have, or are not finite.
+        """
+        check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self.name)
+        with blamed("running the generator", self.name):
+            summary = self._summary(z)
+        return check_tensor("the summary", summary, shape=(len(z), "m"), dtype=torch.float32, plugin=self.name)
+
     def health(self) -> Health | None:
         """How the last `fit` went; None, unless overridden."""
         return None
@@ -220,6 +233,11 @@ class Generator(Contract[ConfigT]):
     def _truth(self, z: Tensor) -> Tensor | None:
         """None, unless overridden: by one that has put into its images what is asked about, as a renderer."""
         return None
+
+    def _summary(self, z: Tensor) -> Tensor:
+        """The codes themselves, unless overridden: by a generator with several codes for one image, such as a scene
+        whose objects may stand in any order. Chains that show the same images would else never agree."""
+        return z
 
     @abstractmethod
     def state_dict(self) -> dict[str, Tensor]:

@@ -250,7 +250,8 @@ def _curves(groups: Sequence[Shown], first: list[list[int]]) -> list[dict[str, A
         turns = _turns(own.chain)
         longest = int(turns.max()) + 1 if len(own) else 0
         sizes = sorted({longest * (i + 1) // POINTS for i in range(POINTS)} - {0})
-        found = [diagnose(own.subset(turns < n), [groups[g].targets[t]], sigma=1.0)[0] for n in sizes]
+        target, summary = [groups[g].targets[t]], groups[g].generator.summary
+        found = [diagnose(own.subset(turns < n), target, sigma=1.0, summary=summary)[0] for n in sizes]
         points = [{"samples": d.samples, "confidence": list(d.confidence), "rhat": d.rhat, "ess": d.ess} for d in found]
         curves.append({"group": g, "target": t, "points": points})
     return curves

@@ -112,7 +112,8 @@ def search(
     tensors = tensors_of(failures) | {TRACE: torch.tensor(trace, dtype=torch.int64).reshape(-1, 3)}
     if not problem.targets:
         return Saved(tensors, info)
-    found_out = diagnose(samples, problem.targets, sigma=problem.sigma, moves=searcher.moves(state))
+    moves, summary = searcher.moves(state), problem.summary
+    found_out = diagnose(samples, problem.targets, sigma=problem.sigma, moves=moves, summary=summary)
     info["targets"] = [asdict(diagnosis) for diagnosis in found_out]
     return Saved(tensors | prefixed(SAMPLES, tensors_of(samples)), info)
 
@@ -203,7 +204,7 @@ def _may_stop(problem: Problem, samples: Samples | None, settings: SearchSection
         return "seconds"
     if samples is None or (settings.ess is None and settings.rhat is None):
         return ""
-    found = diagnose(samples, problem.targets, sigma=problem.sigma)
+    found = diagnose(samples, problem.targets, sigma=problem.sigma, summary=problem.summary)
     return "mixing" if found and enough(found, ess=settings.ess, rhat=settings.rhat) else ""
 
 

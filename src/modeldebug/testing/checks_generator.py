@@ -70,6 +70,7 @@ def shapes_and_ranges(subject: Subject) -> None:
         z = _codes(model, n)
         model.decode(z, _told(subject, n))
         model.log_prior(z)
+        model.summary(z)
 
 
 @rule(
@@ -169,7 +170,7 @@ def decoding_repeats(subject: Subject) -> None:
 
 @rule(
     "generator",
-    says="the image of a code does not depend on the codes beside it",
+    says="neither the image of a code nor its summary depends on the codes beside it",
     why="whether a candidate fails would depend on the batch that it falls into",
     do="switch batch normalisation to eval mode; normalise nothing over the batch",
 )
@@ -181,6 +182,8 @@ def rows_do_not_mix(subject: Subject) -> None:
         alone, beside = model.decode(z, told)[:3], model.decode(torch.cat([z[:3], other[:3]]), told)[:3]
     gap = float((alone - beside).abs().max())
     require(gap < 1e-5, f"images that differ by {gap:.3g} when other codes stand beside them")
+    beside = model.summary(torch.cat([z[:3], other[:3]]))[:3]
+    require(torch.allclose(model.summary(z)[:3], beside), "other summaries when other codes stand beside them")
 
 
 @rule(

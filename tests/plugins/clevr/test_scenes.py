@@ -3,7 +3,7 @@
 import pytest
 import torch
 from modeldebug_clevr.objects import LATENT, ROTATION, SHAPE, SIZE, THERE, Pattern, Question, X, Y, present, unpacked
-from modeldebug_clevr.scenes import HALF, Scenes, overlapping
+from modeldebug_clevr.scenes import HALF, Scenes, overlapping, summed_up
 from modeldebug_clevr.words import attributes, occurs
 
 from modeldebug import rng_for
@@ -69,6 +69,32 @@ def test_a_random_walk_keeps_the_prior(prior, one):
 def test_a_walk_that_does_not_heed_the_log_ratio_shuns_the_walls(prior):
     start, expected = prior
     assert float(apart(features(walked(start, one=False, heeded=False)), expected)[1]) > 10
+
+
+def test_a_step_with_one_object_changes_one_and_every_other_time_puts_another_in_its_place(prior):
+    start, _ = prior
+    after, _ = FEW.propose(start, rng_for(2, "step"), torch.full((len(start),), 0.01), one=True)
+    here, there = unpacked(start), unpacked(after)
+    changed = (here[..., [X, Y]] != there[..., [X, Y]]).any(2)
+    assert changed.sum(1).tolist() == [1] * len(start)
+    far = (here[..., [X, Y]] - there[..., [X, Y]]).norm(dim=2).amax(1) > 0.1
+    assert float(far.float().mean()) == pytest.approx(0.5, abs=0.05)
+    appearing = present(start) != present(after)
+    assert float(appearing.any(1).float().mean()) == pytest.approx(0.1, abs=0.03)
+
+
+def test_scenes_are_summed_up_alike_in_any_order_of_their_objects_and_otherwise_not(prior):
+    z = prior[0]
+    shuffled = unpacked(z)[:, torch.randperm(10, generator=rng_for(3, "order"))].reshape(z.shape)
+    torch.testing.assert_close(summed_up(shuffled), summed_up(z))
+    unseen = z.clone()
+    unpacked(unseen)[..., X][~present(z)] = 0.0
+    assert torch.equal(summed_up(unseen), summed_up(z))
+    for column, value in ((X, 2.9), (SHAPE, 2.0), (SIZE, 1.0), (THERE, 0.0)):
+        other = z.clone()
+        unpacked(other)[..., column] = torch.where(present(z), value, unpacked(z)[..., column])
+        some = present(z).any(1) & (other != z).any(1)
+        assert bool((summed_up(other) != summed_up(z)).any(1)[some].all()), column
 
 
 def test_every_number_of_objects_is_about_as_frequent_and_all_scenes_are_valid():
