@@ -14,7 +14,8 @@ with the renderer as the generator and a random walk (`bayestrex:random-walk`):
 - `curve`: the confidence of five cubes among cones over the number of samples (figure 26), in independent chains;
 - `removal`: from excluded and novel samples single objects are taken away (appendix K): does SmoothGrad point at the
   object without which the confidence falls most? The object that it points at is the one whose pixels, those that
-  change when it is taken away, have the largest mean. Beside it stands the share by chance, 1 / objects.
+  change when it is taken away, have the largest mean; or the largest sum; or the largest of all. Beside it stands the
+  share by chance, 1 / objects.
 
 What a sample shows is known: no oracle is asked. Confidences are means over all samples of a target, after warm-up.
 
@@ -95,7 +96,7 @@ class Inspections:
         args, out = self.args, self.folder / name
         asked = {"count": question, "top": TOP[question]} if question in TOP else {"count": question}
         walk = {"chains": args.chains, "warmup": args.warmup, "samples": args.samples, "draws": args.draws,
-                "parts": max(1, args.workers)}  # fmt: skip
+                "soft": args.soft, "parts": max(1, args.workers)}  # fmt: skip
         settings = merged(
             {"dataset": asked, "generator": {**asked, **generator}, "searcher": walk},
             {}
@@ -216,19 +217,19 @@ def removal(inspections: Inspections) -> dict[str, Any]:
                 one = without_each(generator, classifier, samples.z[row], answer)
                 if one["confidence"] >= 0.5:  # else there is no answer to explain
                     looked.append({"target": f"{name}: {target['described']}", **one})
-    agreed = [one["agrees"] for one in looked]
     chance = [1 / one["objects"] for one in looked]
     drops = [one["confidence"] - one["left"] for one in looked]
     print("\nremoval: the object without which the confidence falls most")
     for one in looked:
         print(f"  {one['target']:40.40} {one['confidence']:.3f} -> {one['left']:.3f} without the {one['object']}"
-              f"{'' if one['agrees'] else ': SmoothGrad points at the ' + one['pointed']}")  # fmt: skip
+              f"{'' if one['agrees']['mean'] else ': SmoothGrad points at the ' + one['pointed']}")  # fmt: skip
 
     def mean(values: list[Any]) -> float | None:
         return sum(values) / len(values) if values else None
 
     return {
-        "saliency_agreement": mean(agreed),
+        "saliency_agreement": mean([one["agrees"]["mean"] for one in looked]),
+        **{f"saliency_agreement_{by}": mean([one["agrees"][by] for one in looked]) for by in ("sum", "peak")},
         "saliency_chance": mean(chance),
         "saliency_samples": len(looked),
         "removal_drop": mean(drops),
@@ -246,15 +247,18 @@ def without_each(generator: Generator[Any], classifier: Classifier, z: Tensor, a
     with isolated_global_rng(0):
         saliency = smooth_grad(classifier, x[:1], torch.tensor([answer]))[0]
     changed = (x[1:] - x[0]).abs().amax(1) > CLOSE  # (objects, h, w)
-    pointed = (saliency * changed).sum((1, 2)) / changed.sum((1, 2)).clamp_min(1)
-    most, named_by_map = int(sure[1:].argmin()), int(pointed.argmax())
+    found = saliency * changed
+    total, peak = found.sum((1, 2)), found.amax((1, 2))
+    measures = {"mean": total / changed.sum((1, 2)).clamp_min(1), "sum": total, "peak": peak}
+    pointed = {by: int(values.argmax()) for by, values in measures.items()}
+    most = int(sure[1:].argmin())
     words = described(z[None])[0].split(", ")
     return {
         "confidence": float(sure[0]),
         "left": float(sure[1 + most]),
         "object": words[most],
-        "pointed": words[named_by_map],
-        "agrees": most == named_by_map,
+        "pointed": words[pointed["mean"]],
+        "agrees": {by: most == place for by, place in pointed.items()},
         "objects": len(there),
     }
 
@@ -272,9 +276,10 @@ def main() -> None:
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--workers", type=int, default=0, help="that chains are walked in (%(default)s: here)")
     parser.add_argument("--chains", type=int, default=8, help="of each target (%(default)s; the paper: 1)")
-    parser.add_argument("--warmup", type=int, default=250, help="steps that are not kept (%(default)s)")
+    parser.add_argument("--warmup", type=int, default=500, help="steps that are not kept (%(default)s)")
+    parser.add_argument("--soft", type=float, default=10.0, help="of predictions, at first (%(default)s)")
     parser.add_argument("--samples", type=int, default=250, help="of each chain (%(default)s; the paper: 500 or 1,500)")
-    parser.add_argument("--draws", type=int, default=256, help="prior draws to start from (%(default)s)")
+    parser.add_argument("--draws", type=int, default=512, help="prior draws to start from (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--set", dest="assignments", action="append", default=[], type=assignment)
     parser.add_argument("--quick", action="store_true")

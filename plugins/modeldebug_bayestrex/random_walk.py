@@ -16,7 +16,7 @@ from modeldebug import Candidates, Problem, Searcher, State, rng_for, spawn
 
 from .posterior import Codes, Posterior, tensors_in
 from .settings import RandomWalkConfig
-from .starts import cooled, likely_draws
+from .starts import cooled, evened, likely_draws
 
 SHORTEST, LONGEST = 1e-4, 1e2  # what the scale of steps is kept within; kernels that do not heed it would move it on
 
@@ -49,6 +49,7 @@ class RandomWalk(Searcher[RandomWalkConfig]):
             **codes.state(),
             "log_prior": density.log_prior,
             "misfit": density.misfit,
+            "probs": density.probs,
             "scale": torch.full((count,), config.scale),
             "accepted": torch.zeros(count),
             "done": False,
@@ -61,21 +62,29 @@ class RandomWalk(Searcher[RandomWalkConfig]):
         first, seed = int(state["iteration"]), int(state["seed"])
         last = min(first + config.block, self._iterations)
         codes, tensors = Codes.of(state), tensors_in(state)
-        log_prior, misfit, scale, accepted = (tensors[name] for name in ("log_prior", "misfit", "scale", "accepted"))
+        log_prior, misfit, probs = (tensors[name] for name in ("log_prior", "misfit", "probs"))
+        scale, accepted = tensors["scale"], tensors["accepted"]
         rng, kept = rng_for(seed, first), []
         for i in range(first, last):
             sigma = cooled(problem.sigma, i, hot=config.hot, warmup=config.warmup)
+            heat = cooled(1.0, i, hot=config.soft, warmup=config.warmup)
             z, log_ratio = problem.propose(codes.z, rng, scale[codes.target])
             rows = posterior.possible(codes.moved(z)).nonzero()[:, 0]
             gain = torch.full((len(z),), -torch.inf)
-            there_prior, there_misfit = log_prior.clone(), misfit.clone()
+            there_prior, there_misfit, there_probs = log_prior.clone(), misfit.clone(), probs.clone()
             if len(rows):
                 density = posterior.look(codes.moved(z).at(rows), gradient=False)
                 there_prior[rows], there_misfit[rows] = density.log_prior, density.misfit
-                gain[rows] = (there_prior - log_prior - (there_misfit - misfit) / sigma**2 + log_ratio)[rows]
+                there_probs[rows] = density.probs
+                away = there_misfit - misfit
+                if heat > 1:
+                    away = self._evened(problem, codes, there_probs, there_misfit, heat)
+                    away = away - self._evened(problem, codes, probs, misfit, heat)
+                gain[rows] = (there_prior - log_prior - away / sigma**2 + log_ratio)[rows]
             moved = torch.rand(len(z), generator=rng).log() < gain
             codes = codes.moved(torch.where(moved[:, None], z, codes.z))
             log_prior, misfit = torch.where(moved, there_prior, log_prior), torch.where(moved, there_misfit, misfit)
+            probs = torch.where(moved[:, None], there_probs, probs)
             if i < config.warmup:
                 excess = gain.clamp(max=0).exp().view(len(scale), -1).mean(1) - config.acceptance
                 scale = (scale * (excess / (i + 1) ** 0.5).exp()).clamp(SHORTEST, LONGEST)
@@ -89,11 +98,20 @@ class RandomWalk(Searcher[RandomWalkConfig]):
             "iteration": last,
             "log_prior": log_prior,
             "misfit": misfit,
+            "probs": probs,
             "scale": scale,
             "accepted": accepted,
             "done": last == self._iterations,
         }
         return after, self._propose(posterior, codes, kept)
+
+    def _evened(self, problem: Problem, codes: Codes, probs: Tensor, misfit: Tensor, heat: float) -> Tensor:
+        """What misfits (n,) of predictions (n, k) would be if these were less sure; what a guide adds stays."""
+        even, found = evened(probs, heat), misfit.clone()
+        for t, target in enumerate(problem.targets):
+            rows = codes.target == t
+            found[rows] += target.misfit(even[rows]) - target.misfit(probs[rows])
+        return found
 
     def _part(self, problem: Problem, state: State) -> tuple[State, Candidates]:
         """One part of the chains, by a walk of its own."""

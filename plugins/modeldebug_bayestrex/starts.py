@@ -59,6 +59,17 @@ def cooled(sigma: float, iteration: int, *, hot: float, warmup: int) -> float:
     return now
 
 
+def evened(probs: Tensor, heat: float) -> Tensor:
+    """Predictions (n, k) as a softmax of temperature `heat` would give them: less sure the hotter it is. Where a
+    classifier hardly ever gives a class any probability, these still tell more from less.
+
+    >>> evened(torch.tensor([[0.0001, 0.9999]]), 4.0)
+    tensor([[0.0909, 0.9091]])
+    """
+    logits = probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
+    return (logits / heat).softmax(1)
+
+
 def _by_likelihood(log_weight: Tensor, size: int, rng: torch.Generator) -> Tensor:
     """Columns (t, size) of log weights (t, n), drawn without replacement row by row; again from the first where there
     are not enough of a weight above 0."""

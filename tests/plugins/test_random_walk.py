@@ -1,5 +1,7 @@
 """Random-walk Metropolis draws from the posterior, of discrete codes with an uneven kernel as of continuous ones."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from modeldebug_bayestrex import random_walk
@@ -101,17 +103,45 @@ def test_scale_is_adapted_until_the_wanted_share_of_steps_is_accepted():
         assert search.moves(state)["acceptance"].tolist() == pytest.approx([wanted] * 2, abs=0.08)
 
 
-def test_sigma_cools_down_in_the_first_half_of_warm_up(scenes, monkeypatch):
+@pytest.mark.parametrize(("what", "cold"), [("hot", WIDE), ("soft", 1.0)])
+def test_sigma_and_predictions_cool_down_in_the_first_half_of_warm_up(scenes, monkeypatch, what, cold):
     used = []
 
-    def watched(sigma, iteration, **settings):
-        used.append(cooled(sigma, iteration, **settings) / WIDE)
-        return used[-1] * WIDE
+    def watched(start, iteration, **settings):
+        heat = cooled(start, iteration, **settings)
+        if start == cold:
+            used.append(heat / cold)
+        return heat
 
     monkeypatch.setattr(random_walk, "cooled", watched)
-    sampled(walk(warmup=40, hot=16.0, samples=5), scenes)
+    sampled(walk(warmup=40, samples=5, **{what: 16.0}), scenes)
     assert [used[i] for i in (0, 10, 20, 39, 40)] == pytest.approx([16, 4, 1, 1, 1])
     assert len(used) == 45
+
+
+def test_softened_predictions_lead_to_a_target_that_is_all_but_flat_elsewhere():
+    """A classifier that is eight times as sure: away from its boundaries, no prediction says where the target is."""
+    shares = {}
+    for soft in (1.0, 30.0):
+        problem = KNOWN.problem(targets=[Target("high-confidence", (2,), (1.0,))])
+        ask, far = problem.misfit, torch.tensor([[1.2, 0.3]])
+
+        def surer(z, target, ask=ask, problem=problem, **asked):
+            found = ask(z, target, **asked)
+            probs = (8 * found.probs.log()).softmax(1)
+            return replace(found, probs=probs, value=problem.targets[0].misfit(probs))
+
+        problem.misfit = surer
+        problem.sample_prior = lambda n, rng, far=far: far.repeat(n, 1)
+        problem.propose = lambda z, rng, scale: (z + 0.1 * torch.randn(z.shape, generator=rng), torch.zeros(len(z)))
+        samples, _ = sampled(walk(chains=64, draws=64, warmup=100, samples=1, soft=soft), problem)
+        shares[soft] = float((samples.probs.argmax(1) == 2).float().mean())
+    assert shares[30.0] > 0.6
+    assert shares[1.0] < 0.4
+
+
+def test_softened_predictions_leave_the_frequencies_as_they_are(scenes):
+    assert min(fit(scenes, soft=8.0)) > 0.001
 
 
 def test_walk_passes_a_simulation_based_check():
