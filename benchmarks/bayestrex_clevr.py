@@ -96,7 +96,7 @@ class Inspections:
         args, out = self.args, self.folder / name
         asked = {"count": question, "top": TOP[question]} if question in TOP else {"count": question}
         walk = {"chains": args.chains, "warmup": args.warmup, "samples": args.samples, "draws": args.draws,
-                "soft": args.soft, "parts": max(1, args.workers)}  # fmt: skip
+                "temperature": args.temperature, "parts": max(1, args.workers)}  # fmt: skip
         settings = merged(
             {"dataset": asked, "generator": {**asked, **generator}, "searcher": walk},
             {}
@@ -277,7 +277,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="that chains are walked in (%(default)s: here)")
     parser.add_argument("--chains", type=int, default=8, help="of each target (%(default)s; the paper: 1)")
     parser.add_argument("--warmup", type=int, default=500, help="steps that are not kept (%(default)s)")
-    parser.add_argument("--soft", type=float, default=10.0, help="of predictions, at first (%(default)s)")
+    parser.add_argument("--temperature", type=float, default=10.0, help="of predictions, at first (%(default)s)")
     parser.add_argument("--samples", type=int, default=250, help="of each chain (%(default)s; the paper: 500 or 1,500)")
     parser.add_argument("--draws", type=int, default=512, help="prior draws to start from (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)

@@ -16,7 +16,7 @@ from modeldebug import Candidates, Problem, Searcher, State, rng_for, spawn
 
 from .posterior import Codes, Posterior, tensors_in
 from .settings import RandomWalkConfig
-from .starts import cooled, evened, likely_draws
+from .starts import cooled, likely_draws, tempered
 
 SHORTEST, LONGEST = 1e-4, 1e2  # what the scale of steps is kept within; kernels that do not heed it would move it on
 
@@ -67,7 +67,7 @@ class RandomWalk(Searcher[RandomWalkConfig]):
         rng, kept = rng_for(seed, first), []
         for i in range(first, last):
             sigma = cooled(problem.sigma, i, hot=config.hot, warmup=config.warmup)
-            heat = cooled(1.0, i, hot=config.soft, warmup=config.warmup)
+            temperature = cooled(1.0, i, hot=config.temperature, warmup=config.warmup)
             z, log_ratio = problem.propose(codes.z, rng, scale[codes.target])
             rows = posterior.possible(codes.moved(z)).nonzero()[:, 0]
             gain = torch.full((len(z),), -torch.inf)
@@ -77,9 +77,9 @@ class RandomWalk(Searcher[RandomWalkConfig]):
                 there_prior[rows], there_misfit[rows] = density.log_prior, density.misfit
                 there_probs[rows] = density.probs
                 away = there_misfit - misfit
-                if heat > 1:
-                    away = self._evened(problem, codes, there_probs, there_misfit, heat)
-                    away = away - self._evened(problem, codes, probs, misfit, heat)
+                if temperature > 1:
+                    away = self._tempered(problem, codes, there_probs, there_misfit, temperature)
+                    away = away - self._tempered(problem, codes, probs, misfit, temperature)
                 gain[rows] = (there_prior - log_prior - away / sigma**2 + log_ratio)[rows]
             moved = torch.rand(len(z), generator=rng).log() < gain
             codes = codes.moved(torch.where(moved[:, None], z, codes.z))
@@ -105,12 +105,12 @@ class RandomWalk(Searcher[RandomWalkConfig]):
         }
         return after, self._propose(posterior, codes, kept)
 
-    def _evened(self, problem: Problem, codes: Codes, probs: Tensor, misfit: Tensor, heat: float) -> Tensor:
-        """What misfits (n,) of predictions (n, k) would be if these were less sure; what a guide adds stays."""
-        even, found = evened(probs, heat), misfit.clone()
+    def _tempered(self, problem: Problem, codes: Codes, probs: Tensor, misfit: Tensor, temperature: float) -> Tensor:
+        """Misfits (n,) of predictions (n, k) as they would be at a temperature; what a guide adds stays."""
+        at, found = tempered(probs, temperature), misfit.clone()
         for t, target in enumerate(problem.targets):
             rows = codes.target == t
-            found[rows] += target.misfit(even[rows]) - target.misfit(probs[rows])
+            found[rows] += target.misfit(at[rows]) - target.misfit(probs[rows])
         return found
 
     def _part(self, problem: Problem, state: State) -> tuple[State, Candidates]:

@@ -62,7 +62,7 @@ class RandomWalkConfig(ComponentConfig):
     scale: float = Field(0.5, gt=0, description="how far steps go at first, where the generator's kernel heeds it")
     acceptance: float = Field(0.25, gt=0, lt=1, description="adapt the scale in warm-up until this share is accepted")
     hot: float = Field(1.0, ge=1, description="start warm-up with so many times sigma, cooling down in its first half")
-    soft: float = Field(
+    temperature: float = Field(
         1.0,
         ge=1,
         description="start warm-up with predictions as of a softmax of this temperature, cooling down likewise: it "

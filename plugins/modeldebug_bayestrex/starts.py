@@ -15,8 +15,8 @@ _COLD = 1e-6  # a sigma at which the nearest draws are the likeliest
 
 def likely_draws(problem: Problem, posterior: Posterior, *, chains: int, draws: int, rng: torch.Generator) -> Codes:
     """For each target in turn, so many of its prior draws, chosen without replacement by their likelihood: a sample of
-    the posterior where the target is easily met. Where no draw is within two sigma of it likelihoods say little, and
-    it is the draws that are nearest.
+    the posterior where the target is easily met. Where fewer draws than chains are within two sigma of it, likelihoods
+    say little of the others, and it is the draws that are nearest.
 
     One query a draw; a draw serves every target where they share a prior.
 
@@ -40,7 +40,8 @@ def likely_draws(problem: Problem, posterior: Posterior, *, chains: int, draws: 
         misfit[:, valid] = torch.stack([target.misfit(found.probs) for target in problem.targets])
     else:
         misfit.view(-1)[valid] = found.value
-    sigma = torch.where(misfit.amin(1) > _FAR * problem.sigma**2, _COLD, problem.sigma)
+    enough = (misfit <= _FAR * problem.sigma**2).sum(1) >= min(chains, draws)
+    sigma = torch.where(enough, problem.sigma, _COLD)
     rows = _by_likelihood(-misfit / sigma[:, None] ** 2, chains, rng)
     rows = rows if posterior.shared else rows + draws * torch.arange(count)[:, None]
     chosen = codes.at(rows.reshape(-1))
@@ -53,21 +54,23 @@ def cooled(sigma: float, iteration: int, *, hot: float, warmup: int) -> float:
 
     >>> [round(cooled(0.05, i, hot=10.0, warmup=100), 3) for i in (0, 25, 50, 130)]
     [0.5, 0.158, 0.05, 0.05]
+    >>> cooled(0.05, 0, hot=10.0, warmup=0)  # what is kept is never hot
+    0.05
     """
-    left = 1 - min(1.0, 2 * iteration / max(1, warmup))
+    left = 1 - min(1.0, 2 * iteration / warmup) if warmup else 0.0
     now: float = sigma * hot**left
     return now
 
 
-def evened(probs: Tensor, heat: float) -> Tensor:
-    """Predictions (n, k) as a softmax of temperature `heat` would give them: less sure the hotter it is. Where a
+def tempered(probs: Tensor, temperature: float) -> Tensor:
+    """Predictions (n, k) as a softmax of that temperature would give them: less sure the higher it is. Where a
     classifier hardly ever gives a class any probability, these still tell more from less.
 
-    >>> evened(torch.tensor([[0.0001, 0.9999]]), 4.0)
+    >>> tempered(torch.tensor([[0.0001, 0.9999]]), 4.0)
     tensor([[0.0909, 0.9091]])
     """
     logits = probs.clamp_min(torch.finfo(probs.dtype).tiny).log()
-    return (logits / heat).softmax(1)
+    return (logits / temperature).softmax(1)
 
 
 def _by_likelihood(log_weight: Tensor, size: int, rng: torch.Generator) -> Tensor:

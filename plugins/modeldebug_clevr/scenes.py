@@ -174,7 +174,8 @@ class Scenes:
 
 def summed_up(z: Tensor) -> Tensor:
     """What scenes (n, 80) hold, in whatever order their objects stand, (n, m) float32: how many objects have each
-    shape, colour, material and size, and for each shape the sums of their x and y.
+    shape, colour, material and size, and for each shape the sums of their x and y. Not which attributes go together,
+    nor rotations: chains that agree in these numbers may differ in others.
 
     >>> summed_up(torch.zeros(3, LATENT)).shape
     torch.Size([3, 24])

@@ -65,7 +65,8 @@ class RendererConfig(ScenesSection):
     """Scenes as codes, rendered."""
 
     moves: Literal["one", "all"] = Field(
-        "one", description="what a step of a random walk moves or draws anew: one object; or all at once (the paper)"
+        "one",
+        description="what a step of a random walk changes: one object, moved or drawn anew; or all, moved (the paper)",
     )
 
 

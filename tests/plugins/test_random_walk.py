@@ -103,7 +103,7 @@ def test_scale_is_adapted_until_the_wanted_share_of_steps_is_accepted():
         assert search.moves(state)["acceptance"].tolist() == pytest.approx([wanted] * 2, abs=0.08)
 
 
-@pytest.mark.parametrize(("what", "cold"), [("hot", WIDE), ("soft", 1.0)])
+@pytest.mark.parametrize(("what", "cold"), [("hot", WIDE), ("temperature", 1.0)])
 def test_sigma_and_predictions_cool_down_in_the_first_half_of_warm_up(scenes, monkeypatch, what, cold):
     used = []
 
@@ -119,10 +119,10 @@ def test_sigma_and_predictions_cool_down_in_the_first_half_of_warm_up(scenes, mo
     assert len(used) == 45
 
 
-def test_softened_predictions_lead_to_a_target_that_is_all_but_flat_elsewhere():
+def test_tempered_predictions_lead_to_a_target_that_is_all_but_flat_elsewhere():
     """A classifier that is eight times as sure: away from its boundaries, no prediction says where the target is."""
     shares = {}
-    for soft in (1.0, 30.0):
+    for temperature in (1.0, 30.0):
         problem = KNOWN.problem(targets=[Target("high-confidence", (2,), (1.0,))])
         ask, far = problem.misfit, torch.tensor([[1.2, 0.3]])
 
@@ -134,14 +134,14 @@ def test_softened_predictions_lead_to_a_target_that_is_all_but_flat_elsewhere():
         problem.misfit = surer
         problem.sample_prior = lambda n, rng, far=far: far.repeat(n, 1)
         problem.propose = lambda z, rng, scale: (z + 0.1 * torch.randn(z.shape, generator=rng), torch.zeros(len(z)))
-        samples, _ = sampled(walk(chains=64, draws=64, warmup=100, samples=1, soft=soft), problem)
-        shares[soft] = float((samples.probs.argmax(1) == 2).float().mean())
+        samples, _ = sampled(walk(chains=64, draws=64, warmup=100, samples=1, temperature=temperature), problem)
+        shares[temperature] = float((samples.probs.argmax(1) == 2).float().mean())
     assert shares[30.0] > 0.6
     assert shares[1.0] < 0.4
 
 
-def test_softened_predictions_leave_the_frequencies_as_they_are(scenes):
-    assert min(fit(scenes, soft=8.0)) > 0.001
+def test_tempered_predictions_leave_the_frequencies_as_they_are(scenes):
+    assert min(fit(scenes, temperature=8.0)) > 0.001
 
 
 def test_walk_passes_a_simulation_based_check():
@@ -184,18 +184,18 @@ def test_chains_start_from_different_draws_where_the_target_is_nearest():
         assert problem.misfit(codes.z, codes.target, **asked).value.max() < 0.05
 
 
-def test_chains_start_from_the_nearest_draws_where_none_is_within_two_sigma():
+def test_chains_start_from_the_nearest_draws_where_too_few_are_within_two_sigma():
     problem = KNOWN.problem(targets=[TORN], sigma=0.2)
     z = KNOWN.generator.sample(4000, rng_for(1))
     misfit = problem.misfit(z, torch.zeros(4000, dtype=torch.int64), gradient=False).value
     far = (misfit > 2 * 0.2**2).nonzero()[:400, 0]
     problem.sample_prior = lambda n, rng: z[far]
     assert torch.equal(starts(problem, chains=8, draws=400).z, z[far[misfit[far].argsort(stable=True)[:8]]])
-    within = torch.cat([far[:399], misfit.argmin()[None]])
-    problem.sample_prior = lambda n, rng: z[within]
-    drawn = starts(problem, chains=8, draws=400).z
-    assert torch.equal(drawn[0], z[within[-1]])
-    assert not torch.equal(drawn[1:], z[far[misfit[far[:399]].argsort(stable=True)[:7]]]), "the others by chance"
+    for near, nearest in ((7, True), (20, False)):
+        within = torch.cat([far[: 400 - near], misfit.argsort()[:near]])
+        problem.sample_prior = lambda n, rng, within=within: z[within]
+        best = z[within[misfit[within].argsort(stable=True)[:8]]]
+        assert torch.equal(starts(problem, chains=8, draws=400).z, best) is nearest
 
 
 def test_starts_are_codes_with_an_image_though_the_prior_draws_others(scenes):

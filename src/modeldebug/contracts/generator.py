@@ -187,7 +187,8 @@ class Generator(Contract[ConfigT]):
         of these. The codes themselves, but for a generator that says otherwise.
 
         Raises:
-            PluginError: the codes have another shape or dtype, or the numbers have, or are not finite.
+            PluginError: the codes have another shape or dtype, summing up raises, or the numbers are not finite or have
+                another shape or dtype.
         """
         check_tensor("z", z, shape=("n", self.latent_size), dtype=torch.float32, plugin=self.name)
         with blamed("running the generator", self.name):
