@@ -137,7 +137,7 @@ def _facts(aim: Aim) -> tuple[tuple[str, str, str], ...]:
     facts = [
         ("samples", f"{d['samples']:,}", f"in {d['chains']} chains or populations" if d["chains"] else ""),
         ("error", number(d["error"]), "mean distance from what is wanted"),
-        ("R-hat", rhat_said(d["rhat"]), "rank, worst dimension"),
+        ("R-hat", rhat_said(d["rhat"]), "rank, the largest"),
         ("effective samples", number(d["ess"], 0), ""),
     ]
     if d["acceptance"] is not None:
