@@ -50,6 +50,7 @@ QUICK: Settings = {
     "run": {"batch_size": 32},
 }
 GAN: Settings = {"searcher": {"populations": 2, "particles": 64, "pool": 16_384, "moves": 4}}  # its images take longer
+LEARNING = {"batch_size": 64, "learning_rate": 5e-4}  # of a DCGAN of so few channels, so that digits can be read
 QUICK_GAN: Settings = {"generator": {"inverter_steps": 10, "refine": 0}, "searcher": QUICK["searcher"]}
 
 
@@ -241,7 +242,7 @@ def kl(tables: Tables) -> dict[str, Any]:
 def gan(tables: Tables) -> dict[str, Any]:
     """All ambiguous pairs and high confidence with a DCGAN, trained for a limited time."""
     args = tables.args
-    learning = {"use": "gan:dcgan", "epochs": args.gan_epochs, "channels": args.gan_channels}
+    learning = {"use": "gan:dcgan", "epochs": args.gan_epochs, "channels": args.gan_channels, **LEARNING}
     limit = args.gan_images * 7 // 5  # of all images, of which 5 in 7 are for training
     common = merged(GAN, {"generator": learning, "generator_data": {"limit": limit}})
     common = merged(common, QUICK_GAN if args.quick else {})
@@ -328,8 +329,8 @@ def main() -> None:
     parser.add_argument("--particles", type=int, default=128, help="of a population, for each pair (%(default)s)")
     parser.add_argument("--pool", type=int, default=524_288, help="prior draws of a population of pairs (%(default)s)")
     parser.add_argument("--gan-epochs", type=int, default=10, help="of the DCGAN (%(default)s)")
-    parser.add_argument("--gan-channels", type=int, default=64, help="of the DCGAN (%(default)s; the paper: 512)")
-    parser.add_argument("--gan-images", type=int, default=20_000, help="training images of the DCGAN (%(default)s)")
+    parser.add_argument("--gan-channels", type=int, default=128, help="of the DCGAN (%(default)s; the paper: 512)")
+    parser.add_argument("--gan-images", type=int, default=10_000, help="training images of the DCGAN (%(default)s)")
     parser.add_argument("--seed", type=int, default=0, help="of everything (%(default)s)")
     parser.add_argument("--quick", action="store_true", help="a fraction of everything: its figures mean nothing")
     args = parser.parse_args()
