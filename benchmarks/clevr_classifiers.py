@@ -1,6 +1,6 @@
 """Small classifiers that count objects in rendered scenes, trained together, for `bayestrex_clevr.py`.
 
-    python benchmarks/clevr_classifiers.py --out DIR [--epochs 30] [--quick] [--json FILE]
+    python benchmarks/clevr_classifiers.py --out DIR [--epochs 40] [--quick] [--json FILE]
 
 One network for all questions ("how many cubes?", "how many blue spheres?", ...): the convolutions of `clevr:counter`,
 and for each question an answer of its own. While it learns, it is also asked how many objects there are of every shape

@@ -130,8 +130,8 @@ class Scenes:
         if one:
             anew = (torch.rand(n, 1, generator=rng) < ANEW) & moved
             after = torch.where(anew[..., None], self._put_down(n, rng), after)
+            after[..., THERE] = before[..., THERE]
             log_ratio = torch.where(anew.any(1), 0.0, log_ratio)
-        after[..., THERE] = before[..., THERE]
         toggled = torch.arange(MOST) == torch.randint(MOST, (n, 1), generator=rng)
         toggled &= torch.rand(n, 1, generator=rng) < TOGGLED
         after[..., THERE] = torch.where(toggled, 1 - before[..., THERE], before[..., THERE])

@@ -119,12 +119,7 @@ class Problem:
         return self._pipeline.generator.truth(z)
 
     def evaluate(
-        self,
-        z: Tensor,
-        *,
-        origin: Tensor | None = None,
-        condition: Tensor | None = None,
-        target: Tensor | None = None,
+        self, z: Tensor, *, origin: Tensor | None = None, condition: Tensor | None = None, target: Tensor | None = None
     ) -> Evaluation:
         """Decode codes (n, d) float32 and ask the classifier: n queries.
 
